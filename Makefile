@@ -1,0 +1,50 @@
+# Every command of this template; without a target, make lists them.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+DEMO := build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test matrix lint format lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
+
+demo: .venv/rendering ## Render a service with the default answers and serve it
+	@rm -rf $(DEMO)
+	@$(BIN)/cookiecutter . --no-input --output-dir $(DEMO) > /dev/null
+	@exec $(MAKE) --no-print-directory --directory $(DEMO)/example_service run
+
+test: install ## Run the tests; CI=true runs all of them, and then a missing tool is a failure
+	$(BIN)/pytest --numprocesses 2
+
+matrix: install ## Render and check every combination of answers
+	$(BIN)/python -m tools.matrix
+
+lint: install ## Check format and style of the template's own code
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+format: install ## Format the template's own code and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: install ## Pin the newest dependencies of every combination
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tools.lock
+
+install: .venv/developing ## Install the tools into .venv
+
+clean: ## Remove what the other targets made
+	rm -rf build .venv
+
+.venv/bin/python:
+	@test -n '$(PYTHON)' || { echo 'Python 3.12 or newer is needed: https://www.python.org/downloads/'; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/rendering: requirements.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@touch $@
+
+.venv/developing: requirements-dev.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@

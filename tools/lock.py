@@ -1,0 +1,167 @@
+"""``make lock`` pins what every combination of answers needs, with hashes.
+
+All direct dependencies are resolved together, once. Which packages each of them brings is
+asked of the resolver too, so that requirements.txt of the service can carry the condition
+of every package: the one that pyproject.toml puts around whoever needs it.
+"""
+
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from packaging.markers import Marker
+
+from tools.render import ROOT, SERVICE, context
+
+HEADER = "# Exact versions, with hashes, of pyproject.toml's {what}: make lock\n"
+TARGETS = [
+    {
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "platform_system": system.title(),
+        "python_full_version": f"{version}.0",
+        "python_version": version,
+        "sys_platform": system,
+    }
+    for system in ("linux", "darwin")
+    for version in context()["python_version"]
+]
+TAG = re.compile(r"\{% (if|elif|else|endif) ?(.*?) ?%\}")
+
+
+def requirements(folder: Path, section: str) -> Iterator[tuple[str, str]]:
+    """Yield each requirement of a list in pyproject.toml, with the condition around it."""
+    text = (folder / "pyproject.toml").read_text()
+    _, _, rest = text.partition(f"\n{section} = [\n")
+    conditions: list[str] = []
+    for line in rest.splitlines():
+        if line == "]":
+            return
+        tag = TAG.fullmatch(line.strip())
+        if tag is None:
+            yield line.strip(' ",'), " and ".join(conditions)
+        elif tag[1] == "if":
+            conditions.append(tag[2])
+        elif tag[1] == "else":
+            conditions[-1] = f"not ({conditions[-1]})"
+        elif tag[1] == "endif":
+            conditions.pop()
+        else:
+            sys.exit(f"lock: {line}: write one condition for each requirement")
+
+
+def compile(wanted: list[str], *, constraints: str = "", hashes: bool = False) -> str:
+    """Return what uv resolves for every Python from 3.12; what is constrained is in its cache."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        lines = "".join(f'    "{requirement}",\n' for requirement in wanted)
+        (folder / "pyproject.toml").write_text(
+            '[project]\nname = "lock"\nversion = "0"\nrequires-python = ">=3.12"\n'
+            f"dependencies = [\n{lines}]\n"
+        )
+        (folder / "constraints.txt").write_text(constraints)
+        command = ["uv", "pip", "compile", "--quiet", "--universal", "--no-header", "--no-annotate"]
+        command += ["--no-emit-index-url", "--no-emit-find-links"]
+        command += ["--python-version", "3.12"]
+        command += ["--generate-hashes"] if hashes else []
+        command += ["--offline"] if constraints else []
+        command += ["--constraint", "constraints.txt", "pyproject.toml"]
+        done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    if done.returncode:
+        sys.exit(f"lock: {' '.join(wanted)}\n{done.stderr}")
+    return done.stdout
+
+
+def parse(output: str) -> dict[str, list[tuple[str, str]]]:
+    """Return, for each package in uv's output, its lines: a pin with its marker, and hashes."""
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for line in output.replace(" \\\n    --hash=", " --hash=").splitlines():
+        pin, _, hashes = line.partition(" --hash=")
+        pin, _, marker = pin.partition(" ; ")
+        if marker:
+            installed = [Marker(marker).evaluate(target) for target in TARGETS]
+            if not any(installed):
+                continue
+            pin = pin if all(installed) else f"{pin} ; {marker}"
+        found[pin.partition("==")[0]].append((pin, hashes))
+    return found
+
+
+def write(path: Path, what: str, needed: list[tuple[str, str]]) -> None:
+    """Write a requirements file with a condition around each package."""
+    resolved = compile([requirement for requirement, _ in needed], hashes=True)
+    union = parse(resolved)
+    hashes = {
+        pin.partition(" ")[0]: known.split(" --hash=")
+        for lines in union.values()
+        for pin, known in lines
+    }
+    constraints = re.sub(r" \\\n    --hash=\S+", "", resolved)
+    conditions: dict[str, dict[tuple[str, ...], set[str]]] = defaultdict(lambda: defaultdict(set))
+    for requirement, condition in needed:
+        for name, lines in parse(compile([requirement], constraints=constraints)).items():
+            conditions[name][tuple(pin for pin, _ in lines)].add(condition)
+    text = "".join(block(name, conditions[name], hashes) for name in sorted(union))
+    path.write_text(HEADER.format(what=what) + merge(text))
+
+
+def block(
+    name: str, variants: dict[tuple[str, ...], set[str]], hashes: dict[str, list[str]]
+) -> str:
+    """Return the lines of a package; where its markers differ, the widest comes first."""
+    ordered = sorted(variants.items(), key=lambda variant: "".join(variant[0]).count(" ; "))
+    if len(ordered) > 2 or (len(ordered) == 2 and " ; " in ordered[0][0][0]):
+        sys.exit(f"lock: {name} is needed under several markers: {list(variants)}")
+    lines = []
+    for index, (pins, conditions) in enumerate(ordered):
+        if "" in conditions:
+            lines += ["{% else %}"] if index else []
+        else:
+            lines.append(f"{{% {'elif' if index else 'if'} {' or '.join(sorted(conditions))} %}}")
+        for pin in pins:
+            known = hashes[pin.partition(" ")[0]]
+            lines.append(" \\\n".join([pin, *(f"    --hash={value}" for value in known)]))
+        if "" in conditions:
+            break
+    return "\n".join(lines) + "\n" + ("{% endif %}\n" if lines[0].startswith("{%") else "")
+
+
+def merge(text: str) -> str:
+    """Return the text with neighbours under the same condition sharing it."""
+    lines: list[str] = []
+    opened = ""
+    for line in text.splitlines():
+        if line.startswith("{% if") and lines and lines[-1] == "{% endif %}" and line == opened:
+            lines.pop()
+            continue
+        if line.startswith("{% e") and line != "{% endif %}":
+            opened = ""
+        elif line.startswith("{% if"):
+            opened = line
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the requirements files of the service, and then those of the template itself."""
+    run = list(requirements(SERVICE, "dependencies"))
+    dev = list(requirements(SERVICE, "dev"))
+    write(SERVICE / "requirements.txt", "dependencies", run)
+    write(SERVICE / "requirements-dev.txt", "dependencies and dev group", run + dev)
+    # The matrix checks every service in one environment, which therefore holds all they need.
+    tools = list(requirements(ROOT, "dependencies"))
+    services = [(requirement, "") for requirement, _ in run + dev]
+    write(ROOT / "requirements.txt", "dependencies", tools)
+    write(
+        ROOT / "requirements-dev.txt",
+        "dependencies and dev group, and of what any service needs",
+        tools + list(requirements(ROOT, "dev")) + services,
+    )
+
+
+if __name__ == "__main__":
+    main()

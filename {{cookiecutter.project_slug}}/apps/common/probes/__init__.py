@@ -1,0 +1,1 @@
+"""One module for each dependency: its ``probes()`` yields what there is to check."""

@@ -1,0 +1,78 @@
+"""What log lines look like: one JSON object each, or readable while developing."""
+
+from typing import Any
+{% if cookiecutter.logging == "structlog" %}
+
+import structlog
+
+
+def drop_objects(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Drop the request that Django adds to its lines: it is an object, and not for the log."""
+    for name in ("request", "response", "server_time"):
+        event.pop(name, None)
+    return event
+
+
+PROCESSORS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.stdlib.ExtraAdder(),
+    drop_objects,
+    structlog.processors.StackInfoRenderer(),
+]
+{% endif %}
+
+
+def configuration(level: str, *, readable: bool) -> dict[str, Any]:
+    """Return the logging configuration of this service."""
+{% if cookiecutter.logging == "structlog" %}
+    structlog.configure(
+        processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderers: list[Any] = (
+        [structlog.dev.ConsoleRenderer()]
+        if readable
+        else [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    formatter: dict[str, Any] = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": PROCESSORS,
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+    }
+{% else %}
+    formatter: dict[str, Any] = {
+        "()": "dockerflow.logging.MozlogFormatter",
+        "logger_name": "{{ cookiecutter.project_slug }}",
+    }
+    if readable:
+        formatter = {"format": "%(asctime)s %(levelname)-8s %(name)s %(message)s"}
+{% endif %}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": formatter},
+        "filters": {"request_id": {"()": "dockerflow.logging.RequestIdLogFilter"}},
+        "handlers": {
+            "stdout": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "line",
+                "filters": ["request_id"],
+            },
+        },
+        "root": {"handlers": ["stdout"], "level": level},
+        "loggers": {
+            # Django would print these a second time, with handlers of its own.
+            "django": {"handlers": [], "level": level, "propagate": True},
+            "django.server": {"handlers": [], "level": level, "propagate": True},
+        },
+    }

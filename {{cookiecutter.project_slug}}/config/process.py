@@ -1,0 +1,20 @@
+"""What this process is for, as the module that starts it declares.
+
+A server's entry point sets the role before it builds the application, a worker when it
+starts; every other process is a management command. Settings and start-up checks read it.
+"""
+
+import sys
+from typing import Literal, NoReturn
+
+role: Literal["command", "server", "worker"] = "command"
+
+
+def stop(message: str) -> NoReturn:
+    """Print a message for the operator and end the process with status 3.
+
+    Status 3 is the one on which gunicorn gives up instead of starting the worker again.
+    """
+    sys.stdout.flush()
+    print(message, file=sys.stderr, flush=True)
+    raise SystemExit(3)

@@ -1,0 +1,345 @@
+"""Settings of this service: each variable of the environment is declared here, once.
+
+https://docs.djangoproject.com/en/6.1/ref/settings/
+"""
+
+from pathlib import Path
+
+from django.utils.csp import CSP
+
+from config import logs, process
+from config.variables import Variables
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Variables(BASE_DIR / ".env")
+
+# Identity and secrets
+
+DEBUG = env.debug_mode(
+    "DEBUG",
+    "Development mode: error pages with tracebacks, no TLS, and no variable is required.",
+)
+SITE_NAME = env.text(
+    "SITE_NAME",
+    "Name of the service, as people see it in the admin and the documentation.",
+    default={{ cookiecutter.__python_name }},
+)
+ENVIRONMENT = env.text(
+    "ENVIRONMENT",
+    "Name of this installation, for reports and log lines.",
+    default="production",
+)
+SECRET_KEY, *_ = env.secret_keys(
+    "SECRET_KEY",
+    "Signs sessions and tokens.",
+    example="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')",
+) or [""]
+SECRET_KEY_FALLBACKS = env.secret_keys(
+    "SECRET_KEY_FALLBACKS",
+    "Former secret keys that are still accepted, so that a new one logs nobody out.",
+    default=[],
+)
+
+# Hosts and transport
+
+ALLOWED_HOSTS = env.items(
+    "ALLOWED_HOSTS",
+    "Host names that this service answers to, besides the health paths.",
+    example="{{ cookiecutter.domain_name }}",
+)
+ALLOWED_CIDR_NETS = env.networks(
+    "ALLOWED_CIDR_NETS",
+    "Address ranges that may stand in the Host header, for callers inside the network.",
+    example="10.0.0.0/8",
+)
+TRUSTED_PROXIES = env.networks(
+    "TRUSTED_PROXIES",
+    "Address ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    default="127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+)
+CSRF_TRUSTED_ORIGINS = env.items(
+    "CSRF_TRUSTED_ORIGINS",
+    "Other origins whose forms are accepted, each with its scheme.",
+    default=[],
+    example="https://forms.{{ cookiecutter.domain_name }}",
+)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = env.boolean(
+    "SECURE_SSL_REDIRECT",
+    "Send plain HTTP requests to HTTPS.",
+    default=not DEBUG,
+)
+SECURE_HSTS_SECONDS = env.integer(
+    "SECURE_HSTS_SECONDS",
+    "How long browsers remember to use HTTPS only, in seconds.",
+    default=0 if DEBUG else 31_536_000,
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.boolean(
+    "SECURE_HSTS_INCLUDE_SUBDOMAINS",
+    "Extend that to all subdomains.",
+    default=True,
+)
+SECURE_HSTS_PRELOAD = env.boolean(
+    "SECURE_HSTS_PRELOAD",
+    "Allow browsers to ship with that rule; hard to take back once a domain is listed.",
+    default=True,
+)
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF, CSP.NONCE],
+    "img-src": [CSP.SELF, "data:"],
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+}
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    "camera": [],
+    "display-capture": [],
+    "geolocation": [],
+    "microphone": [],
+    "payment": [],
+    "usb": [],
+}
+
+# Application
+
+ROOT_URLCONF = "config.urls"
+AUTH_USER_MODEL = "users.User"
+ADMIN_URL = env.text(
+    "ADMIN_URL",
+    "Path of the admin, with a slash at its end.",
+    default="admin/",
+)
+INSTALLED_APPS = [
+    "apps.common",
+    "apps.users",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "dockerflow.django",
+]
+MIDDLEWARE = [
+    "apps.common.middleware.HealthMiddleware",
+    "apps.common.middleware.TrustedProxyMiddleware",
+    "dockerflow.django.middleware.DockerflowMiddleware",
+    "allow_cidr.middleware.AllowCIDRMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# Database
+
+DATABASES = {
+    "default": env.database(
+        "DATABASE_URL",
+        "The database, PostgreSQL 15 or newer.",
+        development=f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
+        example="postgres://{{ cookiecutter.project_slug }}:change-me@postgres:5432/{{ cookiecutter.project_slug }}",
+    ),
+}
+DATABASE_CONNECT_TIMEOUT = env.integer(
+    "DATABASE_CONNECT_TIMEOUT",
+    "How long connecting to the database may take, in seconds.",
+    default=2,
+    minimum=1,
+)
+DATABASE_STATEMENT_TIMEOUT = env.integer(
+    "DATABASE_STATEMENT_TIMEOUT",
+    "How long one statement of a request may take, in milliseconds; 0 for no limit.",
+    default=10_000,
+)
+DATABASE_LOCK_TIMEOUT = env.integer(
+    "DATABASE_LOCK_TIMEOUT",
+    "How long a statement of a request may wait for a lock, in milliseconds; 0 for no limit.",
+    default=5_000,
+)
+MIGRATION_LOCK_TIMEOUT = env.integer(
+    "MIGRATION_LOCK_TIMEOUT",
+    "How long a migration may wait for a lock, in milliseconds, while others wait behind it.",
+    default=2_000,
+)
+{% if cookiecutter.__asgi %}
+DATABASE_POOL_SIZE = env.integer(
+    "DATABASE_POOL_SIZE",
+    "How many database connections each server process may open.",
+    default=8,
+    minimum=1,
+)
+{% else %}
+DATABASES["default"]["CONN_MAX_AGE"] = env.integer(
+    "CONN_MAX_AGE",
+    "How long a thread keeps its database connection, in seconds.",
+    default=60,
+)
+{% endif %}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    options = DATABASES["default"].setdefault("OPTIONS", {})
+    options.setdefault("application_name", f"{{ cookiecutter.project_slug }}-{process.role}")
+    options.setdefault("connect_timeout", DATABASE_CONNECT_TIMEOUT)
+    options.setdefault("tcp_user_timeout", 10_000)
+    if process.role == "server":
+        options.setdefault(
+            "options",
+            f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT}"
+            f" -c lock_timeout={DATABASE_LOCK_TIMEOUT}",
+        )
+{% if cookiecutter.__asgi %}
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5}
+{% endif %}
+{% if cookiecutter.use_redis %}
+
+# Cache
+
+REDIS_URL = env.url(
+    "REDIS_URL",
+    "Redis, for the cache only: without it the service is slower, not down.",
+    schemes={"redis", "rediss"},
+    example="redis://redis:6379/0",
+)
+if REDIS_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
+            "OPTIONS": {
+                "CLIENT_CLASS": "apps.common.cache.Client",
+                "SOCKET_CONNECT_TIMEOUT": 0.25,
+                "SOCKET_TIMEOUT": 0.25,
+                "IGNORE_EXCEPTIONS": True,
+            },
+        },
+    }
+    SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+{% endif %}
+
+# Static files
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
+    },
+}
+{% if cookiecutter.static_files == "whitenoise" %}
+STORAGES["staticfiles"]["BACKEND"] = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+MIDDLEWARE.insert(
+    MIDDLEWARE.index("django.middleware.gzip.GZipMiddleware"),
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+)
+{% endif %}
+
+# E-mail
+
+MAILERS = {
+    "default": {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": env.text(
+                "EMAIL_HOST",
+                "Server that takes outgoing e-mail.",
+                example="smtp.{{ cookiecutter.domain_name }}",
+            ),
+            "port": env.integer("EMAIL_PORT", "Port of that server.", default=587),
+            "username": env.text("EMAIL_HOST_USER", "User name at that server.", default=""),
+            "password": env.text("EMAIL_HOST_PASSWORD", "Password at that server.", default=""),
+            "use_tls": env.boolean("EMAIL_USE_TLS", "Encrypt with STARTTLS.", default=True),
+            "timeout": 10,
+        },
+    },
+}
+if DEBUG:
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text(
+    "DEFAULT_FROM_EMAIL",
+    "Sender of outgoing e-mail.",
+    default="noreply@{{ cookiecutter.domain_name }}",
+)
+
+# Language and time
+
+LANGUAGE_CODE = env.text("LANGUAGE_CODE", "Language of pages and messages.", default="en-us")
+TIME_ZONE = env.text("TIME_ZONE", "Time zone in which people see times.", default="UTC")
+USE_TZ = True
+
+# Health
+
+STARTUP_CHECKS = env.choice(
+    "STARTUP_CHECKS",
+    "What a dependency that is down at the start does: strict ends the process, warn warns.",
+    default="strict",
+    choices=("strict", "warn", "off"),
+)
+STARTUP_TIMEOUT = env.integer(
+    "STARTUP_TIMEOUT",
+    "How long the start waits for dependencies, in seconds.",
+    default=30,
+)
+EXTERNAL_SERVICES = env.services(
+    "EXTERNAL_SERVICES",
+    "Health endpoints of other APIs this service calls; name?=URL marks one as optional.",
+    example="billing=https://billing.{{ cookiecutter.domain_name }}/health",
+)
+DOCKERFLOW_CHECKS: list[str] = []
+DOCKERFLOW_HEARTBEAT_FAILED_STATUS_CODE = 503
+
+# Logs
+
+LOG_LEVEL = env.choice(
+    "LOG_LEVEL",
+    "Least severe log lines to print.",
+    default="info",
+    choices=("debug", "info", "warning", "error"),
+)
+LOGGING = logs.configuration(LOG_LEVEL.upper(), readable=DEBUG)
+
+# Read by the server and the entry point, declared here to be checked and documented
+
+env.integer("PORT", "Port that the server listens on.", default=8000, minimum=1)
+{% if cookiecutter.server != "daphne" %}
+env.integer("WEB_CONCURRENCY", "Number of server processes.", default=2, minimum=1)
+{% endif %}
+env.boolean("DJANGO_MANAGEPY_MIGRATE", "Migrate before the server starts.", default=False)
+
+env.check()

@@ -1,0 +1,247 @@
+"""Typed environment variables that are all checked before the service starts."""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import environ
+
+from config import process
+
+PLACEHOLDER = "change-me"
+
+BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(
+    ("false", "off", "no", "0"), False
+)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What people are told about a variable; no default means that production needs it."""
+
+    name: str
+    help: str
+    default: str | None
+    example: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """Another API that this service calls, and the address of its health endpoint."""
+
+    name: str
+    url: str
+    required: bool
+
+
+class Variables:
+    """Reads variables from the environment and gathers what is wrong with them.
+
+    ``NAME_FILE`` may name a file that holds the value of ``NAME``. An empty value counts
+    as none. In development ``.env`` fills in what the environment lacks.
+    """
+
+    def __init__(self, dotenv: Path) -> None:
+        if BOOLEANS.get(os.environ.get("DEBUG", "true").lower()):
+            environ.Env.read_env(dotenv)
+        self.declared: dict[str, Variable] = {}
+        self.problems: dict[str, str] = {}
+        self.debug = False
+        self._environment = environ.FileAwareEnv.ENVIRON
+
+    def debug_mode(self, name: str, help: str) -> bool:
+        """Return whether this is a development machine, where nothing is required."""
+        self.debug = self.boolean(name, help, default=False)
+        return self.debug
+
+    def text(self, name: str, help: str, *, default: str | None = None, example: str = "") -> str:
+        """Return a text as it is."""
+        return self._read(name, help, str, default, example, development="")
+
+    def choice(self, name: str, help: str, *, default: str, choices: tuple[str, ...]) -> str:
+        """Return one of a few words, in lower case."""
+
+        def parse(value: str) -> str:
+            if value.lower() not in choices:
+                raise ValueError(f"is none of {', '.join(choices)}")
+            return value.lower()
+
+        return self._read(name, help, parse, default)
+
+    def boolean(self, name: str, help: str, *, default: bool) -> bool:
+        """Return true or false."""
+
+        def parse(value: str) -> bool:
+            if value.lower() not in BOOLEANS:
+                raise ValueError("is neither true nor false")
+            return BOOLEANS[value.lower()]
+
+        return self._read(name, help, parse, default)
+
+    def integer(self, name: str, help: str, *, default: int, minimum: int = 0) -> int:
+        """Return a whole number."""
+
+        def parse(value: str) -> int:
+            if not value.isdecimal() or int(value) < minimum:
+                raise ValueError(f"is no whole number of at least {minimum}")
+            return int(value)
+
+        return self._read(name, help, parse, default)
+
+    def decimal(self, name: str, help: str, *, default: float) -> float:
+        """Return a number that is not negative."""
+
+        def parse(value: str) -> float:
+            try:
+                number = float(value)
+            except ValueError:
+                number = -1.0
+            if not 0 <= number < float("inf"):
+                raise ValueError("is no number of at least 0")
+            return number
+
+        return self._read(name, help, parse, default)
+
+    def items(
+        self, name: str, help: str, *, default: list[str] | None = None, example: str = ""
+    ) -> list[str]:
+        """Return the parts of a list that commas separate."""
+        return self._read(name, help, split, default, example, development=[])
+
+    def networks(
+        self, name: str, help: str, *, default: str = "", example: str = ""
+    ) -> list[IPv4Network | IPv6Network]:
+        """Return address ranges in CIDR notation."""
+
+        def parse(value: str) -> list[IPv4Network | IPv6Network]:
+            try:
+                return [ip_network(item) for item in split(value)]
+            except ValueError as error:
+                raise ValueError(f"is no list of address ranges: {error}") from None
+
+        return self._read(name, help, parse, parse(default), example)
+
+    def services(self, name: str, help: str, *, example: str) -> list[Service]:
+        """Return named URLs; a question mark behind a name says that it is optional."""
+
+        def parse(value: str) -> list[Service]:
+            found = []
+            for item in split(value):
+                label, _, address = item.partition("=")
+                check_url(address, {"http", "https"})
+                if not label.rstrip("?"):
+                    raise ValueError("has an address without a name")
+                found.append(Service(label.rstrip("?"), address, not label.endswith("?")))
+            return found
+
+        return self._read(name, help, parse, [], example)
+
+    def url(
+        self, name: str, help: str, *, schemes: set[str], default: str | None = None, example: str
+    ) -> str:
+        """Return an address; in development it may be empty."""
+
+        def parse(value: str) -> str:
+            check_url(value, schemes)
+            return value
+
+        return self._read(name, help, parse, default, example, development="")
+
+    def database(self, name: str, help: str, *, development: str, example: str) -> dict[str, Any]:
+        """Return Django's settings for the database at a URL."""
+
+        def parse(value: str) -> dict[str, Any]:
+            if not value.startswith("sqlite:///"):
+                check_url(value, {"postgres", "postgresql"})
+                if not urlsplit(value).path.strip("/"):
+                    raise ValueError("names no database after the host")
+            return dict(environ.Env.db_url_config(value))
+
+        return self._read(name, help, parse, None, example, development=parse(development))
+
+    def secret_keys(
+        self, name: str, help: str, *, default: list[str] | None = None, example: str = ""
+    ) -> list[str]:
+        """Return keys for signing; in production each must be long and varied."""
+
+        def parse(value: str) -> list[str]:
+            keys = split(value)
+            if not self.debug and any(len(key) < 50 or len(set(key)) < 10 for key in keys):
+                raise ValueError("has fewer than 50 characters, or fewer than 10 different ones")
+            return keys
+
+        return self._read(
+            name, help, parse, default, example, development=[secrets.token_urlsafe(50)]
+        )
+
+    def check(self) -> None:
+        """End the process with one message that names every missing or malformed variable."""
+        if not self.problems:
+            return
+        lines = ["This service cannot start until these environment variables are set:", ""]
+        for name, problem in self.problems.items():
+            variable = self.declared[name]
+            lines.append(f"  {name} {problem}. {variable.help}")
+            if variable.example:
+                lines.append(f"      For example: {name}={variable.example}")
+        lines += ["", "On a development machine DEBUG=true is enough: see .env.example."]
+        process.stop("\n".join(lines))
+
+    def _read[T](
+        self,
+        name: str,
+        help: str,
+        parse: Callable[[str], T],
+        default: T | None = None,
+        example: str = "",
+        development: T | None = None,
+    ) -> T:
+        self.declared[name] = Variable(
+            name, help, None if default is None else show(default), example
+        )
+        stand_in = cast("T", development if default is None else default)
+        try:
+            value = str(self._environment.get(name, "")).strip()
+            if not value and default is None and not self.debug:
+                raise ValueError("is missing")
+            if not self.debug and PLACEHOLDER in value:
+                raise ValueError(f"still holds the placeholder {PLACEHOLDER!r}")
+            return parse(value) if value else stand_in
+        except OSError as error:
+            self.problems[name] = f"cannot be read: {error.strerror}: {error.filename}"
+        except ValueError as error:
+            self.problems[name] = str(error)
+        return stand_in
+
+
+def split(value: str) -> list[str]:
+    """Return the parts of a list that commas separate, without spaces and empty parts."""
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def show(value: object) -> str:
+    """Return a default as one would write it in the environment."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def check_url(value: str, schemes: set[str]) -> None:
+    """Raise ValueError, with what to do, unless the value is the URL of a host."""
+    url = urlsplit(value)
+    if url.scheme not in schemes:
+        raise ValueError(f"does not begin with {' or '.join(sorted(schemes))}://")
+    # An unescaped # ? or / in a password ends the host part of a URL before its "@".
+    if ("@" in value and "@" not in url.netloc) or "#" in value:
+        raise ValueError("needs # ? / in the user name or password written as %23 %3F %2F")
+    try:
+        port = url.port
+    except ValueError:
+        raise ValueError("has a port that is no number") from None
+    if not url.hostname or port == 0:
+        raise ValueError("names no host")
