@@ -54,7 +54,7 @@ def requirements(folder: Path, section: str) -> Iterator[tuple[str, str]]:
             sys.exit(f"lock: {line}: write one condition for each requirement")
 
 
-def compile(wanted: list[str], *, constraints: str = "", hashes: bool = False) -> str:
+def resolve(wanted: list[str], *, constraints: str = "", hashes: bool = False) -> str:
     """Return what uv resolves for every Python from 3.12; what is constrained is in its cache."""
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -93,7 +93,7 @@ def parse(output: str) -> dict[str, list[tuple[str, str]]]:
 
 def write(path: Path, what: str, needed: list[tuple[str, str]]) -> None:
     """Write a requirements file with a condition around each package."""
-    resolved = compile([requirement for requirement, _ in needed], hashes=True)
+    resolved = resolve([requirement for requirement, _ in needed], hashes=True)
     union = parse(resolved)
     hashes = {
         pin.partition(" ")[0]: known.split(" --hash=")
@@ -103,7 +103,7 @@ def write(path: Path, what: str, needed: list[tuple[str, str]]) -> None:
     constraints = re.sub(r" \\\n    --hash=\S+", "", resolved)
     conditions: dict[str, dict[tuple[str, ...], set[str]]] = defaultdict(lambda: defaultdict(set))
     for requirement, condition in needed:
-        for name, lines in parse(compile([requirement], constraints=constraints)).items():
+        for name, lines in parse(resolve([requirement], constraints=constraints)).items():
             conditions[name][tuple(pin for pin, _ in lines)].add(condition)
     text = "".join(block(name, conditions[name], hashes) for name in sorted(union))
     path.write_text(HEADER.format(what=what) + merge(text))
