@@ -28,10 +28,7 @@ def check(alias: str) -> None:
 
     Neither a pool nor a connection is left behind for a forked worker to share.
     """
-    connection = connections[alias].copy()
-    connection.settings_dict.get("OPTIONS", {}).pop("pool", None)
-    try:
-        connection.ensure_connection()
-        connection.is_usable()
-    finally:
-        connection.close()
+    wrapper = connections[alias].copy()
+    wrapper.settings_dict.get("OPTIONS", {}).pop("pool", None)
+    connection = wrapper.get_new_connection(wrapper.get_connection_params())
+    connection.close()
