@@ -1,23 +1,42 @@
-"""Renders services in this process: what Cookiecutter does, with every template compiled once."""
+"""Renders services in this process: what Cookiecutter does, with every template compiled once.
 
-import fnmatch
+A rendered file is remembered by the answers that its template names, since most name few.
+"""
+
 import json
 import stat
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from allpairspy import AllPairs
 from cookiecutter.environment import StrictEnvironment
+from cookiecutter.generate import is_binary, is_copy_only_path
 from cookiecutter.prompt import render_variable
-from jinja2 import Template
+from jinja2 import Template, nodes
 
 from hooks.post_gen_project import unused
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "{{cookiecutter.project_slug}}"
+# Options that decide nothing the service's Python code reads.
+APART = ("license", "python_version", "ci", "use_kubernetes")
 
 type Answers = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A file of the template; one that is copied as it is has no compiled template."""
+
+    path: str
+    mode: int
+    content: bytes
+    template: Template | None
+    names: tuple[str, ...]
 
 
 @cache
@@ -35,6 +54,33 @@ def options() -> dict[str, list[Any]]:
     return found
 
 
+def pairwise() -> list[Answers]:
+    """Return combinations in which any two values of different options meet."""
+    names, values = zip(*options().items(), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in AllPairs(values)]
+
+
+def full_product() -> list[Answers]:
+    """Return every combination of the options that reach Python.
+
+    The other options go through their own combinations meanwhile, shifted by one after each
+    round, so that every value of theirs meets every value of all others.
+    """
+    reaching = {name: values for name, values in options().items() if name not in APART}
+    rest = [dict(zip(APART, row, strict=True)) for row in product(*map(options().get, APART))]
+    return [
+        dict(zip(reaching, row, strict=True)) | rest[(index + index // len(rest)) % len(rest)]
+        for index, row in enumerate(product(*reaching.values()))
+    ]
+
+
+def command(answers: Mapping[str, Any]) -> str:
+    """Return the command that renders a service with these answers."""
+    given = {name: value for name, value in answers.items() if value != complete({})[name]}
+    words = [f"{name}={json.dumps(value).strip('"')}" for name, value in given.items()]
+    return " ".join(["cookiecutter . --no-input", *words])
+
+
 @cache
 def environment() -> StrictEnvironment:
     """Return Jinja as Cookiecutter sets it up for this template."""
@@ -45,22 +91,58 @@ def environment() -> StrictEnvironment:
     )
 
 
-@cache
-def sources() -> list[tuple[str, int, bytes, Template | None]]:
-    """Return path, mode, content and, unless it is copied as it is, template of every file."""
-    found = []
-    for path in sorted(SERVICE.rglob("*")):
-        if path.is_dir() or "__pycache__" in path.parts:
-            continue
-        name = path.relative_to(SERVICE).as_posix()
-        content = path.read_bytes()
-        copied = any(
-            fnmatch.fnmatch(f"slug/{name}", pattern)
-            for pattern in context()["_copy_without_render"]
+def names(text: str) -> tuple[str, ...]:
+    """Return the answers that a template names."""
+    return tuple(
+        sorted(
+            {
+                node.attr
+                for node in environment().parse(text).find_all(nodes.Getattr)
+                if isinstance(node.node, nodes.Name) and node.node.name == "cookiecutter"
+            }
         )
-        template = None if copied else environment().from_string(content.decode())
-        found.append((name, stat.S_IMODE(path.stat().st_mode), content, template))
-    return found
+    )
+
+
+def source(path: str, mode: int, content: bytes) -> Source:
+    """Return a file of the template, compiled unless Cookiecutter copies it as it is."""
+    settings = {"cookiecutter": context()}
+    copied = is_binary(str(SERVICE / path)) or any(
+        is_copy_only_path(str(part), settings) for part in (Path(path), *Path(path).parents)
+    )
+    if copied:
+        return Source(path, mode, content, None, ())
+    text = content.decode()
+    return Source(path, mode, content, environment().from_string(text), names(text))
+
+
+@cache
+def sources() -> list[Source]:
+    """Return every file of the template."""
+    return [
+        source(
+            path.relative_to(SERVICE).as_posix(),
+            stat.S_IMODE(path.stat().st_mode),
+            path.read_bytes(),
+        )
+        for path in sorted(SERVICE.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+
+@lru_cache(maxsize=2000)
+def content(file: Source, values: tuple[Any, ...]) -> bytes:
+    """Return what a file becomes when the answers it names have these values."""
+    if file.template is None:
+        return file.content
+    answers = dict(zip(file.names, values, strict=True))
+    return file.template.render(cookiecutter=answers).encode()
+
+
+@cache
+def compiled(raw: str) -> Template:
+    """Return the template of a value in cookiecutter.json."""
+    return environment().from_string(raw)
 
 
 def complete(answers: Mapping[str, Any]) -> Answers:
@@ -75,6 +157,8 @@ def complete(answers: Mapping[str, Any]) -> Answers:
             full[name] = raw[0]
         elif isinstance(raw, bool) or (name.startswith("_") and not name.startswith("__")):
             full[name] = raw
+        elif isinstance(raw, str):
+            full[name] = compiled(raw).render(cookiecutter=full)
         else:
             full[name] = render_variable(environment(), raw, full)
     return full
@@ -84,21 +168,18 @@ def render(answers: Mapping[str, Any], only: str | None = None) -> dict[str, tup
     """Return mode and content of every file of a service, or of one file."""
     full = complete(answers)
     pruned = set(unused(full))
-    files = {}
-    for name, mode, content, template in sources():
-        if only not in (None, name):
-            continue
-        if name in pruned or any(name.startswith(f"{path}/") for path in pruned):
-            continue
-        rendered = template.render(cookiecutter=full).encode() if template else content
-        files[name] = (mode, rendered)
-    return files
+    return {
+        file.path: (file.mode, content(file, tuple(full[name] for name in file.names)))
+        for file in sources()
+        if only in (None, file.path)
+        and not any(str(part) in pruned for part in (file.path, *Path(file.path).parents))
+    }
 
 
 def write(answers: Mapping[str, Any], directory: Path) -> None:
     """Render a service into a directory."""
-    for name, (mode, content) in render(answers).items():
+    for name, (mode, rendered) in render(answers).items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path.write_bytes(rendered)
         path.chmod(mode)

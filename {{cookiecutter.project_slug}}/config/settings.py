@@ -4,10 +4,17 @@ https://docs.djangoproject.com/en/6.1/ref/settings/
 """
 
 from pathlib import Path
+from typing import Any
 
 from django.utils.csp import CSP
 
+{% if cookiecutter.error_tracking == "bugsnag" %}
+from config import bugsnag, logs, process
+{% elif cookiecutter.error_tracking == "sentry" %}
+from config import logs, process, sentry
+{% else %}
 from config import logs, process
+{% endif %}
 from config.variables import Variables
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -28,6 +35,11 @@ ENVIRONMENT = env.text(
     "ENVIRONMENT",
     "Name of this installation, for reports and log lines.",
     default="production",
+)
+RELEASE = env.text(
+    "RELEASE",
+    "Version of the code that runs here, for reports.",
+    default="",
 )
 SECRET_KEY, *_ = env.secret_keys(
     "SECRET_KEY",
@@ -86,7 +98,7 @@ SECURE_HSTS_PRELOAD = env.boolean(
 )
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
-SECURE_CSP = {
+SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF, CSP.NONCE],
     "style-src": [CSP.SELF, CSP.NONCE],
@@ -124,6 +136,17 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "dockerflow.django",
+{% if cookiecutter.api == "drf" %}
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+{% endif %}
+{% if cookiecutter.api == "ninja" %}
+    "ninja",
+{% endif %}
+{% if cookiecutter.task_queue == "database" %}
+    "django_tasks_db",
+{% endif %}
 ]
 MIDDLEWARE = [
     "apps.common.middleware.HealthMiddleware",
@@ -162,6 +185,24 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+{% if cookiecutter.api == "drf" %}
+
+# API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": SITE_NAME,
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+{% endif %}
 
 # Database
 
@@ -249,12 +290,86 @@ if REDIS_URL:
     }
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 {% endif %}
+{% if cookiecutter.task_queue == "database" %}
+
+# Background tasks
+
+TASKS = {
+    "default": {
+        "BACKEND": (
+            "django.tasks.backends.immediate.ImmediateBackend"
+            if DEBUG
+            else "django_tasks_db.DatabaseBackend"
+        ),
+    },
+}
+{% endif %}
+{% if cookiecutter.__celery %}
+
+# Background tasks
+
+CELERY_BROKER_URL = env.url(
+    "CELERY_BROKER_URL",
+{% if cookiecutter.task_queue == "rabbitmq" %}
+    "RabbitMQ, which keeps the tasks until a worker has done them.",
+    schemes={"amqp", "amqps"},
+    example="amqp://{{ cookiecutter.project_slug }}:change-me@rabbitmq:5672/",
+{% else %}
+    "Redis, which keeps the tasks until a worker has done them.",
+    schemes={"redis", "rediss"},
+    example="redis://redis:6379/1",
+{% endif %}
+)
+CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 270
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+CELERY_BEAT_SCHEDULE = {
+    "remove-expired-sessions": {
+        "task": "apps.users.tasks.remove_expired_sessions",
+        "schedule": 24 * 60 * 60,
+    },
+}
+{% endif %}
+{% if cookiecutter.task_queue == "rabbitmq" %}
+CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
+CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+{% endif %}
+{% if cookiecutter.use_elasticsearch %}
+
+# Search
+
+ELASTICSEARCH_URL = env.url(
+    "ELASTICSEARCH_URL",
+    "Elasticsearch, with its port; user name and password may stand in it.",
+    schemes={"http", "https"},
+    example="https://elasticsearch:9200",
+)
+ELASTICSEARCH_API_KEY = env.text(
+    "ELASTICSEARCH_API_KEY",
+    "API key for Elasticsearch, instead of a user name and password.",
+    default="",
+)
+ELASTICSEARCH_CA_CERTS = env.text(
+    "ELASTICSEARCH_CA_CERTS",
+    "File with the certificate of the authority that Elasticsearch is to be trusted by.",
+    default="",
+)
+{% endif %}
 
 # Static files
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
@@ -268,6 +383,44 @@ MIDDLEWARE.insert(
     MIDDLEWARE.index("django.middleware.gzip.GZipMiddleware"),
     "whitenoise.middleware.WhiteNoiseMiddleware",
 )
+{% endif %}
+{% if cookiecutter.static_files == "s3" %}
+AWS_STORAGE_BUCKET_NAME = env.text(
+    "AWS_STORAGE_BUCKET_NAME",
+    "Bucket that holds the static files; the credentials are those of the AWS SDK.",
+    example="{{ cookiecutter.__kebab }}-static",
+)
+AWS_S3_REGION_NAME = env.text("AWS_S3_REGION_NAME", "Region of the bucket.", default="us-east-1")
+AWS_S3_ENDPOINT_URL = env.text(
+    "AWS_S3_ENDPOINT_URL",
+    "Address of a storage other than Amazon's that speaks S3.",
+    default="",
+)
+AWS_S3_CUSTOM_DOMAIN = env.text(
+    "AWS_S3_CUSTOM_DOMAIN",
+    "Host name of a CDN in front of the bucket.",
+    default="",
+    example="static.{{ cookiecutter.domain_name }}",
+)
+if AWS_STORAGE_BUCKET_NAME:
+    STORAGES["staticfiles"] = {
+        "BACKEND": "storages.backends.s3.S3ManifestStaticStorage",
+        "OPTIONS": {
+            "bucket_name": AWS_STORAGE_BUCKET_NAME,
+            "region_name": AWS_S3_REGION_NAME,
+            "endpoint_url": AWS_S3_ENDPOINT_URL or None,
+            "custom_domain": AWS_S3_CUSTOM_DOMAIN or None,
+            "object_parameters": {"CacheControl": "public, max-age=31536000, immutable"},
+            "querystring_auth": False,
+        },
+    }
+    static_origin = (
+        f"https://{AWS_S3_CUSTOM_DOMAIN}"
+        if AWS_S3_CUSTOM_DOMAIN
+        else AWS_S3_ENDPOINT_URL or f"https://{AWS_STORAGE_BUCKET_NAME}.s3.amazonaws.com"
+    )
+    for directive in ("script-src", "style-src", "img-src", "font-src"):
+        SECURE_CSP.setdefault(directive, [CSP.SELF]).append(static_origin)
 {% endif %}
 
 # E-mail
@@ -333,6 +486,42 @@ LOG_LEVEL = env.choice(
     choices=("debug", "info", "warning", "error"),
 )
 LOGGING = logs.configuration(LOG_LEVEL.upper(), readable=DEBUG)
+{% if cookiecutter.error_tracking == "sentry" %}
+
+# Errors
+
+SENTRY_DSN = env.text(
+    "SENTRY_DSN",
+    "Where Sentry takes reports of exceptions; without it there are none.",
+    default="",
+    example="https://key@sentry.{{ cookiecutter.domain_name }}/1",
+)
+SENTRY_TRACES_SAMPLE_RATE = env.decimal(
+    "SENTRY_TRACES_SAMPLE_RATE",
+    "Share of requests whose timing is reported, from 0 to 1.",
+    default=0.0,
+)
+if SENTRY_DSN:
+    sentry.configure(
+        SENTRY_DSN,
+        environment=ENVIRONMENT,
+        release=RELEASE,
+        traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE,
+    )
+{% endif %}
+{% if cookiecutter.error_tracking == "bugsnag" %}
+
+# Errors
+
+BUGSNAG_API_KEY = env.text(
+    "BUGSNAG_API_KEY",
+    "Key for reporting exceptions to Bugsnag; without it there are no reports.",
+    default="",
+)
+if BUGSNAG_API_KEY:
+    BUGSNAG = bugsnag.configure(BUGSNAG_API_KEY, environment=ENVIRONMENT, release=RELEASE)
+    MIDDLEWARE.insert(0, "bugsnag.django.middleware.BugsnagMiddleware")
+{% endif %}
 
 # Read by the server and the entry point, declared here to be checked and documented
 

@@ -1,0 +1,21 @@
+"""The way to Elasticsearch."""
+
+from typing import Any
+
+from django.conf import settings
+from elasticsearch import Elasticsearch
+
+
+def client() -> Elasticsearch:
+    """Return a client that gives up after two seconds and does not try again."""
+    options: dict[str, Any] = {}
+    if settings.ELASTICSEARCH_CA_CERTS:
+        options["ca_certs"] = settings.ELASTICSEARCH_CA_CERTS
+    return Elasticsearch(
+        settings.ELASTICSEARCH_URL,
+        api_key=settings.ELASTICSEARCH_API_KEY or None,
+        request_timeout=2,
+        max_retries=0,
+        retry_on_timeout=False,
+        **options,
+    )
