@@ -4,6 +4,7 @@ A rendered file is remembered by the answers that its template names, since most
 """
 
 import json
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,9 +77,13 @@ def full_product() -> list[Answers]:
 
 def command(answers: Mapping[str, Any]) -> str:
     """Return the command that renders a service with these answers."""
-    given = {name: value for name, value in answers.items() if value != complete({})[name]}
-    words = [f"{name}={json.dumps(value).strip('"')}" for name, value in given.items()]
-    return " ".join(["cookiecutter . --no-input", *words])
+    default = complete({})
+    words = [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in answers.items()
+        if value != default[name]
+    ]
+    return shlex.join(["cookiecutter", ".", "--no-input", *words])
 
 
 @cache
