@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test matrix lint format lock clean
+.PHONY: help install demo test matrix lint format lock variables clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ format: install ## Format the template's own code and mend what can be mended
 
 lock: install ## Pin the newest dependencies of every combination
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tools.lock
+
+variables: install ## Document the variables that settings.py of the service declares
+	$(BIN)/python -m tools.variables
 
 install: .venv/developing ## Install the tools into .venv
 

@@ -308,18 +308,21 @@ TASKS = {
 
 # Background tasks
 
+{% if cookiecutter.task_queue == "rabbitmq" %}
 CELERY_BROKER_URL = env.url(
     "CELERY_BROKER_URL",
-{% if cookiecutter.task_queue == "rabbitmq" %}
     "RabbitMQ, which keeps the tasks until a worker has done them.",
     schemes={"amqp", "amqps"},
     example="amqp://{{ cookiecutter.project_slug }}:change-me@rabbitmq:5672/",
+)
 {% else %}
+CELERY_BROKER_URL = env.url(
+    "CELERY_BROKER_URL",
     "Redis, which keeps the tasks until a worker has done them.",
     schemes={"redis", "rediss"},
     example="redis://redis:6379/1",
-{% endif %}
 )
+{% endif %}
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

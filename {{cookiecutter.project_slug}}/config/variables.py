@@ -10,6 +10,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import environ
+from environ.fileaware_mapping import FileAwareMapping
 
 from config import process
 
@@ -52,7 +53,7 @@ class Variables:
         self.declared: dict[str, Variable] = {}
         self.problems: dict[str, str] = {}
         self.debug = False
-        self._environment = environ.FileAwareEnv.ENVIRON
+        self._environment = FileAwareMapping()
 
     def debug_mode(self, name: str, help: str) -> bool:
         """Return whether this is a development machine, where nothing is required."""

@@ -1,0 +1,23 @@
+"""The variables of a service are documented where they are declared."""
+
+from tools import variables
+
+
+def test_documents_carry_what_settings_declares() -> None:
+    """README and .env.example of the service come from settings.py (S8)."""
+    for path, text in variables.documents().items():
+        assert path.read_text() == text, f"run make variables: {path.name} is out of date"
+
+
+def test_each_variable_is_declared_with_a_sentence() -> None:
+    """Each variable is declared with a sentence, and the fixed names are among them (S8)."""
+    declared = {variable.name: variable for variable in variables.declared()}
+
+    assert all(variable.help.endswith(".") for variable in declared.values())
+    fixed = """
+        SECRET_KEY DEBUG ALLOWED_HOSTS ALLOWED_CIDR_NETS DATABASE_URL REDIS_URL CELERY_BROKER_URL
+        ELASTICSEARCH_URL EXTERNAL_SERVICES PORT WEB_CONCURRENCY STARTUP_CHECKS STARTUP_TIMEOUT
+        DJANGO_MANAGEPY_MIGRATE ADMIN_URL LOG_LEVEL EMAIL_HOST SENTRY_DSN BUGSNAG_API_KEY
+        AWS_STORAGE_BUCKET_NAME
+    """
+    assert set(fixed.split()) <= set(declared)

@@ -1,0 +1,76 @@
+"""Every dependency is asked at once, and in time."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from apps.common import health
+from apps.common.health import Probe
+
+type Check = Callable[[], None]
+
+
+def works() -> None:
+    """Return at once."""
+
+
+def fails() -> None:
+    """Raise, and give away a password."""
+    raise ConnectionError("no route for app:hunter2")
+
+
+def hangs() -> None:
+    """Take longer than anyone waits."""
+    time.sleep(2)
+
+
+@pytest.mark.parametrize(
+    ("check", "required", "status"),
+    [(works, True, "ok"), (fails, False, "degraded"), (fails, True, "error")],
+)
+def test_status_tells_required_from_optional(check: Check, required: bool, status: str) -> None:
+    report = health.run([Probe("one", "somewhere", check, required=required)])
+
+    assert report.status == status
+
+
+def test_probes_share_one_deadline() -> None:
+    probes = [Probe(f"slow-{number}", "nowhere", hangs) for number in range(10)]
+
+    started = time.monotonic()
+    report = health.run([*probes, Probe("quick", "here", works)], deadline=0.2)
+
+    assert time.monotonic() - started < 1
+    assert [result.probe.name for result in report.results if not result.error] == ["quick"]
+
+
+def test_secrets_are_hidden() -> None:
+    report = health.run([Probe("one", "somewhere", fails, secrets=("hunter2",))])
+
+    assert "hunter2" not in report.table()
+    assert "no route for app:***." in report.table()
+
+
+def test_mask_hides_user_password_and_query() -> None:
+    assert health.mask("amqp://app:hunter2@rabbit:5672/vhost?key=1") == "amqp://rabbit:5672/vhost"
+
+
+def test_a_burst_shares_one_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(health, "find", lambda: [Probe("one", "somewhere", check)])
+    monkeypatch.setattr(health, "_report", None)
+
+    threads = [threading.Thread(target=health.current) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(calls) == 1

@@ -1,0 +1,99 @@
+"""Health paths answer everybody; all other paths keep their protection."""
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from apps.common import health
+from apps.common.health import Probe, Report, Result
+from apps.common.middleware import is_trusted
+
+
+@pytest.fixture(autouse=True)
+def _production(settings: Settings) -> None:
+    settings.DEBUG = False
+    settings.ALLOWED_HOSTS = ["example.com"]
+    settings.SECURE_SSL_REDIRECT = True
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Make one dependency fail: required or optional, as the test asks."""
+    probe = Probe("one", "10.0.0.1", lambda: None, required=request.param)
+    result = Result(probe, 0.0012, "connection refused.")
+    monkeypatch.setattr(health, "current", lambda: Report((result,)))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/health", "/health/", "/common/health", "/common/health/"])
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_health_answers_any_host_over_plain_http(client: Client, path: str, method: str) -> None:
+    response = getattr(client, method)(path, headers={"host": "10.1.2.3"})
+
+    assert response.status_code == 200
+    assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("report", "status"), [(True, 503), (False, 200)], indirect=["report"])
+def test_health_tells_state_but_neither_address_nor_reason(
+    client: Client, report: None, status: int
+) -> None:
+    response = client.get("/health")
+
+    assert response.status_code == status
+    assert response.json()["dependencies"]["one"]["status"] == "error"
+    assert response.json()["dependencies"]["one"]["duration_ms"] == 1.2
+    assert "10.0.0.1" not in response.text
+    assert "refused" not in response.text
+
+
+@pytest.mark.parametrize("report", [False], indirect=True)
+def test_health_is_a_page_in_a_browser(client: Client, report: None) -> None:
+    response = client.get("/health", headers={"accept": "text/html,*/*;q=0.8"})
+
+    assert response["Content-Type"].startswith("text/html")
+    assert "degraded" in response.text
+    assert "nonce" in response["Content-Security-Policy"]
+
+
+def test_health_only_answers_questions(client: Client) -> None:
+    assert client.post("/health").status_code == 405
+
+
+def test_other_hosts_are_refused_elsewhere(client: Client) -> None:
+    assert client.get("/", headers={"host": "10.1.2.3"}).status_code == 400
+
+
+def test_plain_http_is_redirected_elsewhere(client: Client) -> None:
+    response = client.get("/", headers={"host": "example.com"})
+
+    assert response.status_code == 301
+    assert response["Location"] == "https://example.com/"
+
+
+def test_errors_cannot_be_provoked(client: Client) -> None:
+    assert client.get("/__error__").status_code == 404
+
+
+def test_a_proxy_is_believed(client: Client) -> None:
+    headers = {"host": "example.com", "x-forwarded-proto": "https"}
+
+    response = client.get("/", headers=headers, REMOTE_ADDR="10.0.0.9")
+
+    assert response["Location"] != "https://example.com/"
+
+
+def test_a_stranger_is_not_believed(client: Client) -> None:
+    headers = {"host": "example.com", "x-forwarded-proto": "https"}
+
+    response = client.get("/", headers=headers, REMOTE_ADDR="203.0.113.9")
+
+    assert response["Location"] == "https://example.com/"
+
+
+@pytest.mark.parametrize(
+    ("address", "trusted"),
+    [("127.0.0.1", True), ("fc00::1", True), ("", True), ("203.0.113.9", False), ("x", False)],
+)
+def test_proxies_are_those_in_private_networks(address: str, trusted: bool) -> None:
+    assert is_trusted(address) is trusted

@@ -1,0 +1,126 @@
+"""Variables of the environment are read, checked and documented."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from config.settings import env
+from config.variables import Variables
+
+KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+type Make = Callable[..., Variables]
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
+    """Return a function that reads an environment, in production unless it says otherwise."""
+
+    def make(**environment: str) -> Variables:
+        for name, value in {"DEBUG": "false", **environment}.items():
+            monkeypatch.setenv(name, value)
+        made = Variables(tmp_path / ".env")
+        made.debug_mode("DEBUG", "Development.")
+        return made
+
+    return make
+
+
+def test_all_problems_are_reported_at_once(
+    variables: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = variables(A_NUMBER="many", A_SWITCH="perhaps", A_SECRET="change-me")
+    env.integer("A_NUMBER", "How many.", default=1)
+    env.boolean("A_SWITCH", "Whether.", default=True)
+    env.text("A_SECRET", "What nobody knows.", example="something long")
+    env.text("NOT_THERE", "What is missing.", example="something")
+
+    with pytest.raises(SystemExit) as stopped:
+        env.check()
+
+    message = capsys.readouterr().err
+    assert stopped.value.code == 3
+    for name in ("A_NUMBER", "A_SWITCH", "A_SECRET", "NOT_THERE"):
+        assert f"  {name} " in message
+    assert "What is missing." in message
+    assert "NOT_THERE=something" in message
+
+
+def test_nothing_is_required_in_development(variables: Make) -> None:
+    env = variables(DEBUG="true")
+
+    url = env.url("SOME_URL", "Somewhere.", schemes={"https"}, example="https://example.com")
+
+    assert url == ""
+    assert not env.problems
+
+
+def test_a_file_may_hold_the_value(variables: Make, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("$tr0ng#er\n")
+    env = variables(A_SECRET_FILE=str(tmp_path / "secret"))
+
+    assert env.text("A_SECRET", "What nobody knows.") == "$tr0ng#er"
+
+
+def test_a_file_that_is_missing_is_a_problem(variables: Make, tmp_path: Path) -> None:
+    env = variables(A_SECRET_FILE=str(tmp_path / "secret"))
+
+    env.text("A_SECRET", "What nobody knows.")
+
+    assert "No such file" in env.problems["A_SECRET"]
+
+
+def test_lists_may_have_spaces(variables: Make) -> None:
+    env = variables(A_LIST=" a.example.com, b.example.com ,")
+
+    assert env.items("A_LIST", "Hosts.") == ["a.example.com", "b.example.com"]
+
+
+@pytest.mark.parametrize("password", ["pa#ss", "pa/ss", "pa?ss", "12#34"])
+def test_a_password_that_breaks_the_url_is_refused(variables: Make, password: str) -> None:
+    env = variables(A_DATABASE=f"postgres://app:{password}@db:5432/app")
+
+    env.database("A_DATABASE", "Rows.", development="sqlite:///x", example="postgres://db/app")
+
+    assert "%23" in env.problems["A_DATABASE"]
+
+
+def test_a_password_may_be_percent_encoded(variables: Make) -> None:
+    env = variables(A_DATABASE="postgres://app:pa%23%2Fss@db:5432/app")
+
+    database = env.database("A_DATABASE", "Rows.", development="sqlite:///x", example="")
+
+    assert database["PASSWORD"] == "pa#/ss"
+
+
+@pytest.mark.parametrize("key", ["short", "a" * 60, f"{KEY},short"])
+def test_weak_secret_keys_are_refused(variables: Make, key: str) -> None:
+    env = variables(A_KEY=key)
+
+    env.secret_keys("A_KEY", "Signs.")
+
+    assert "A_KEY" in env.problems
+
+
+def test_external_services_may_be_optional(variables: Make) -> None:
+    env = variables(APIS="billing=https://billing/health, maps?=http://maps:8080/up")
+
+    billing, maps = env.services("APIS", "Others.", example="")
+
+    assert (billing.name, billing.required) == ("billing", True)
+    assert (maps.name, maps.required) == ("maps", False)
+
+
+def test_every_variable_is_documented() -> None:
+    names = set(env.declared)
+    readme = (settings.BASE_DIR / "README.md").read_text()
+    dotenv = (settings.BASE_DIR / ".env.example").read_text()
+
+    assert set(re.findall(r"(?m)^\| `([A-Z_]+)` \|", readme)) == names
+    assert set(re.findall(r"(?m)^(?:# )?([A-Z_]+)=", dotenv)) == names
+    for variable in env.declared.values():
+        assert variable.help in readme
+        assert variable.help in dotenv
