@@ -1,5 +1,6 @@
 """What log lines look like: one JSON object each, or readable while developing."""
 
+import logging
 from typing import Any
 {% if cookiecutter.logging == "structlog" %}
 
@@ -26,8 +27,9 @@ PROCESSORS: list[Any] = [
 {% endif %}
 
 
-def configuration(level: str, *, readable: bool) -> dict[str, Any]:
-    """Return the logging configuration of this service."""
+def configuration(level: str, *, readable: bool = False) -> dict[str, Any]:
+    """Return the logging configuration of this service; an unknown level counts as INFO."""
+    level = level.upper() if level.upper() in logging.getLevelNamesMapping() else "INFO"
 {% if cookiecutter.logging == "structlog" %}
     structlog.configure(
         processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -74,5 +76,8 @@ def configuration(level: str, *, readable: bool) -> dict[str, Any]:
             # Django would print these a second time, with handlers of its own.
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": level, "propagate": True},
+{% if cookiecutter.__gunicorn %}
+            "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
+{% endif %}
         },
     }

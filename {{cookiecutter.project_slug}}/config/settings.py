@@ -488,7 +488,7 @@ LOG_LEVEL = env.choice(
     default="info",
     choices=("debug", "info", "warning", "error"),
 )
-LOGGING = logs.configuration(LOG_LEVEL.upper(), readable=DEBUG)
+LOGGING = logs.configuration(LOG_LEVEL, readable=DEBUG)
 {% if cookiecutter.error_tracking == "sentry" %}
 
 # Errors

@@ -48,7 +48,7 @@ class Variables:
     """
 
     def __init__(self, dotenv: Path) -> None:
-        if BOOLEANS.get(os.environ.get("DEBUG", "true").lower()):
+        if dotenv.is_file() and BOOLEANS.get(os.environ.get("DEBUG", "true").lower()):
             environ.Env.read_env(dotenv)
         self.declared: dict[str, Variable] = {}
         self.problems: dict[str, str] = {}
