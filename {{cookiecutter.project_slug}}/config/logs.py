@@ -7,10 +7,13 @@ from typing import Any
 import structlog
 
 
-def drop_objects(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Drop the request that Django adds to its lines: it is an object, and not for the log."""
+def tidy(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Drop what is of no use in a line, and name Dockerflow's summaries, which have no text."""
     for name in ("request", "response", "server_time"):
         event.pop(name, None)
+    if event.get("rid") is None:
+        event.pop("rid", None)
+    event["event"] = event["event"] or event["logger"]
     return event
 
 
@@ -21,7 +24,7 @@ PROCESSORS: list[Any] = [
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.stdlib.ExtraAdder(),
-    drop_objects,
+    tidy,
     structlog.processors.StackInfoRenderer(),
 ]
 {% endif %}
@@ -75,6 +78,8 @@ def configuration(level: str, *, readable: bool = False) -> dict[str, Any]:
         "loggers": {
             # Django would print these a second time, with handlers of its own.
             "django": {"handlers": [], "level": level, "propagate": True},
+            # While developing, the server's own lines are enough.
+            "request.summary": {"level": "WARNING" if readable else level},
             "django.server": {"handlers": [], "level": level, "propagate": True},
 {% if cookiecutter.__gunicorn %}
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
