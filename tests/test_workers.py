@@ -16,7 +16,7 @@ BROKERS = {"rabbitmq": RabbitMQ, "redis": Redis}
 EXPIRED_SESSION = """
 from datetime import UTC, datetime
 from django.contrib.sessions.models import Session
-Session.objects.create(session_key="old", session_data="", expire_date=datetime(2020, 1, 1, tzinfo=UTC))
+Session.objects.create(session_key="old", expire_date=datetime(2020, 1, 1, tzinfo=UTC))
 """
 ENQUEUE = {
     "database": "from apps.users.tasks import *; remove_expired_sessions.enqueue()",
