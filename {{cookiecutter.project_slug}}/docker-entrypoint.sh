@@ -1,11 +1,23 @@
 #!/bin/sh
-# Waits for the dependencies and migrates if DJANGO_MANAGEPY_MIGRATE says so, then becomes the command.
+# Migrates if DJANGO_MANAGEPY_MIGRATE says so, then becomes the command; servers and workers
+# wait for their dependencies by themselves.
 set -eu
+
+# The shell alone would ignore SIGTERM as the first process, and while it waits for another.
+run() {
+    "$@" &
+    trap 'kill $! && wait $!; exit 143' TERM
+    wait $!
+    trap - TERM
+}
 
 case "${DJANGO_MANAGEPY_MIGRATE:-off}" in
 on | true | yes | 1)
-    python manage.py check_dependencies --startup
-    python manage.py migrate --no-input
+    run python manage.py check_dependencies --startup
+    run python manage.py migrate --no-input
+{% if cookiecutter.static_files == "s3" %}
+    run python manage.py collectstatic --no-input
+{% endif %}
     ;;
 esac
 
