@@ -4,9 +4,11 @@ https://gunicorn.org/reference/settings/
 """
 
 import gc
+import importlib
+{% if cookiecutter.use_prometheus %}
+import itertools
+{% endif %}
 import os
-import subprocess
-import sys
 {% if cookiecutter.server == "gunicorn" %}
 import time
 {% endif %}
@@ -15,6 +17,12 @@ from typing import Any
 {% if cookiecutter.server == "gunicorn" %}
 
 from gunicorn.workers.gthread import ThreadWorker
+
+{% if cookiecutter.use_prometheus %}
+from config import logs, process
+{% else %}
+from config import logs
+{% endif %}
 
 
 class Worker(ThreadWorker):
@@ -55,6 +63,12 @@ threads = 4
 
 from uvicorn_worker import UvicornWorker
 
+{% if cookiecutter.use_prometheus %}
+from config import logs, process
+{% else %}
+from config import logs
+{% endif %}
+
 
 class Worker(UvicornWorker):
     """uvicorn inside gunicorn; the service itself decides which proxies it trusts."""
@@ -76,14 +90,26 @@ max_requests_jitter = 1_000
 # The heartbeat file must not wait for a disk; the control socket would need a writable home.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+logconfig_dict = logs.configuration(os.environ.get("LOG_LEVEL", ""))
 
 
+{% if cookiecutter.use_prometheus %}
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker the lowest number that is free, under which its metrics add up."""
+    taken = {other.slot for other in server.WORKERS.values()}
+    worker.slot = next(number for number in itertools.count(1) if number not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Tell the worker its number."""
+    process.slot = worker.slot
+
+
+{% endif %}
 def on_starting(server: Any) -> None:
     """Check the dependencies once, should the workers not be preloaded from this process."""
     if not server.cfg.preload_app:
-        status = subprocess.call([sys.executable, "manage.py", "check_dependencies", "--startup"])
-        if status:
-            sys.exit(status)
+        importlib.import_module("config.preflight")
 
 
 def when_ready(server: Any) -> None:

@@ -5,9 +5,18 @@ starts; every other process is a management command. Settings and start-up check
 """
 
 import sys
+import time
 from typing import Literal, NoReturn
 
 role: Literal["command", "server", "worker"] = "command"
+# When it began, on the clock that never jumps.
+started = time.monotonic()
+# Whether the dependencies were checked already, by the process that this one was forked from.
+checked = False
+{% if cookiecutter.use_prometheus %}
+# Which of the server's processes this is.
+slot = 0
+{% endif %}
 
 
 def stop(message: str) -> NoReturn:

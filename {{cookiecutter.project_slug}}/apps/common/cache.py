@@ -2,11 +2,13 @@
 
 import functools
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import redis.lock
 from django_redis.client import DefaultClient
 from django_redis.exceptions import ConnectionInterrupted
 from redis import Redis
@@ -23,8 +25,9 @@ logger = logging.getLogger(__name__)
 class CircuitBreaker(Retry):
     """Fails every call at once from the first failure until Redis answers again.
 
-    redis-py hands each command to a Retry object. All connections share this one, and a
-    thread in the background looks for Redis, so that no request has to.
+    redis-py hands each command to the Retry object of its connection. All connections of a
+    process share this one, and a thread looks for Redis, so that no request has to. What
+    is raised is the one exception that django-redis ignores, whichever method was called.
     """
 
     def __init__(self, url: str) -> None:
@@ -32,19 +35,21 @@ class CircuitBreaker(Retry):
         self._url = url
         self._open = False
         self._lock = threading.Lock()
+        # The thread that closes an open breaker does not exist in a forked process.
+        os.register_at_fork(after_in_child=self._start_afresh)
 
     def __deepcopy__(self, memo: object) -> "CircuitBreaker":
         return self
 
-    def call_with_retry(self, do: Callable[[], Any], *args: Any, **options: Any) -> Any:
-        """Call Redis, unless it failed to answer a moment ago."""
+    def call_with_retry(self, *args: Any, **options: Any) -> Any:
+        """Connect or send a command, unless Redis failed to answer a moment ago."""
         if self._open:
             raise ConnectionInterrupted(None) from RedisError("Redis did not answer before.")
         try:
-            return super().call_with_retry(do, *args, **options)
+            return super().call_with_retry(*args, **options)
         except self._supported_errors as error:
             self._trip(error)
-            raise
+            raise ConnectionInterrupted(None) from error
 
     def _trip(self, error: Exception) -> None:
         with self._lock:
@@ -62,10 +67,14 @@ class CircuitBreaker(Retry):
                     self._url, socket_connect_timeout=INTERVAL, socket_timeout=INTERVAL
                 ) as client:
                     client.ping()
-            except RedisError:
+            except (RedisError, OSError):
                 continue
             self._open = False
             logger.info("The cache is on again, since Redis answers")
+
+    def _start_afresh(self) -> None:
+        self._open = False
+        self._lock = threading.Lock()
 
 
 @functools.cache
@@ -74,32 +83,55 @@ def circuit_breaker(url: str) -> CircuitBreaker:
     return CircuitBreaker(url)
 
 
-def interruptible[**P, T](method: Callable[P, T]) -> Callable[P, T]:
-    """Turn an error of Redis into the one that django-redis ignores."""
+class Lock(redis.lock.Lock):
+    """A lock that nobody gets while Redis is down.
+
+    Then ``acquire`` returns False at once and ``with`` raises LockError, as for a lock that
+    someone else holds. Give it a timeout: one that cannot be released ends by that.
+    """
+
+    def acquire(self, *args: Any, **options: Any) -> bool:
+        """Return whether the lock is held now."""
+        try:
+            return super().acquire(*args, **options)
+        except ConnectionInterrupted:
+            return False
+
+    def do_release(self, expected_token: str | bytes) -> None:
+        """Release the lock, or leave that to its timeout."""
+        try:
+            super().do_release(expected_token)
+        except ConnectionInterrupted:
+            logger.warning("A lock could not be released: %r", self.name)
+
+
+def until_interrupted[**P, T](method: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
+    """End an iteration when Redis goes down: it fails only after django-redis looked."""
 
     @functools.wraps(method)
-    def wrapper(*args: P.args, **options: P.kwargs) -> T:
+    def wrapper(*args: P.args, **options: P.kwargs) -> Iterator[T]:
         try:
-            return method(*args, **options)
-        except RedisError as error:
-            raise ConnectionInterrupted(None) from error
+            yield from method(*args, **options)
+        except ConnectionInterrupted:
+            return
 
     return wrapper
 
 
 class Client(DefaultClient):
-    """django-redis' client with a circuit breaker, for the calls that it leaves unguarded too."""
+    """django-redis' client with a circuit breaker."""
+
+    iter_keys = until_interrupted(DefaultClient.iter_keys)
+    sscan_iter = until_interrupted(DefaultClient.sscan_iter)
 
     def __init__(self, server: str, params: dict[str, Any], backend: Any) -> None:
         pool = params["OPTIONS"].setdefault("CONNECTION_POOL_KWARGS", {})
         pool["retry"] = circuit_breaker(server)
         super().__init__(server, params, backend)
 
-    touch = interruptible(DefaultClient.touch)
-    ttl = interruptible(DefaultClient.ttl)
-    pttl = interruptible(DefaultClient.pttl)
-    persist = interruptible(DefaultClient.persist)
-    expire = interruptible(DefaultClient.expire)
-    pexpire = interruptible(DefaultClient.pexpire)
-    expire_at = interruptible(DefaultClient.expire_at)
-    pexpire_at = interruptible(DefaultClient.pexpire_at)
+    def lock(
+        self, key: str, version: int | None = None, timeout: float | None = None, **options: Any
+    ) -> Lock:
+        """Return a lock that all processes share."""
+        client = self.get_client(write=True)
+        return Lock(client, self.make_key(key, version=version), timeout=timeout, **options)

@@ -21,7 +21,7 @@ DEADLINE = 2.0
 # How long one report is given to all who ask, in seconds.
 FRESH = 1.0
 # How long it may still be given while a new one is being made, in seconds.
-STALE = 5.0
+STALE = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def current() -> Report:
     One caller runs the probes. While it does, others are given the last report if that
     is recent, and wait for the new one otherwise.
     """
-    global _report, _reported, _pending
+    global _pending
     with _lock:
         age = time.monotonic() - _reported
         if _report and (age < FRESH or (_pending and age < STALE)):
@@ -165,13 +165,21 @@ def current() -> Report:
             _pending = None
         pending.set_exception(exception)
         raise
+    changed = _states(report) != _states(_report)
+    keep(report)
     with _lock:
-        changed = _states(report) != _states(_report)
-        _report, _reported, _pending = report, time.monotonic(), None
+        _pending = None
     pending.set_result(report)
     if changed:
         _log(report)
     return report
+
+
+def keep(report: Report) -> None:
+    """Make a report the current one, for those who ask while the next is being made."""
+    global _report, _reported
+    with _lock:
+        _report, _reported = report, time.monotonic()
 
 
 def _states(report: Report | None) -> set[str]:

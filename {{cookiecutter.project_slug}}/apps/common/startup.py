@@ -1,8 +1,14 @@
 """Makes sure, before the first request or task, that every dependency is there."""
 
 import logging
+import signal
+import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -19,13 +25,18 @@ def check() -> None:
 
     STARTUP_CHECKS and STARTUP_TIMEOUT decide how strictly and how long.
     """
-    if settings.STARTUP_CHECKS == "off":
+    if process.checked or settings.STARTUP_CHECKS == "off":
         return
-    report = wait(settings.STARTUP_TIMEOUT if settings.STARTUP_CHECKS == "strict" else 0)
-    if report.status == "error" and settings.STARTUP_CHECKS == "strict":
+    strict = settings.STARTUP_CHECKS == "strict"
+    with stoppable():
+        report = wait(
+            process.started + settings.STARTUP_TIMEOUT - time.monotonic() if strict else 0
+        )
+    if report.status == "error" and strict:
         process.stop(
             f"{settings.SITE_NAME} cannot start without its dependencies.\n\n{report.table()}"
         )
+    health.keep(report)
     for result in report.failures:
         probe = result.probe
         logger.warning(
@@ -39,13 +50,39 @@ def wait(seconds: float) -> health.Report:
     """Return a report once no required dependency is down, or when time is up."""
     deadline = time.monotonic() + seconds
     report = health.run()
-    if report.status == "error" and seconds:
+    if report.status == "error" and seconds > 0:
         names = ", ".join(r.probe.name for r in report.failures if r.probe.required)
-        logger.warning("Waiting up to %g s for %s", seconds, names)
+        logger.warning("Waiting up to %.0f s for %s", seconds, names)
     while report.status == "error" and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(1, left))
-        report = health.run()
+        left = deadline - time.monotonic()
+        report = health.run(deadline=max(1, min(left, health.DEADLINE)))
     return report
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the process quietly while its server does not listen yet.
+
+    As the first process of a container it would not even receive them otherwise.
+    """
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        # A handler that is not Python's own cannot be put back, and is the server's already.
+        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: handler for number, handler in found.items() if handler is not None}
+    for number in handlers:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process with the status that a shell gives to one that a signal has ended."""
+    raise SystemExit(128 + number)
 
 
 def warn_of_unapplied_migrations() -> None:
