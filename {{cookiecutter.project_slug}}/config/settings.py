@@ -151,6 +151,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.common.middleware.HealthMiddleware",
     "apps.common.middleware.TrustedProxyMiddleware",
+{% if cookiecutter.use_prometheus %}
+    "apps.common.metrics.MetricsMiddleware",
+{% endif %}
     "dockerflow.django.middleware.DockerflowMiddleware",
     "allow_cidr.middleware.AllowCIDRMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -479,6 +482,16 @@ EXTERNAL_SERVICES = env.services(
 )
 DOCKERFLOW_CHECKS: list[str] = []
 DOCKERFLOW_HEARTBEAT_FAILED_STATUS_CODE = 503
+{% if cookiecutter.use_prometheus %}
+
+# Metrics
+
+METRICS_NETWORKS = env.networks(
+    "METRICS_NETWORKS",
+    "Address ranges from which Prometheus may read /metrics; others find nothing there.",
+    default="127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+)
+{% endif %}
 
 # Logs
 
