@@ -4,14 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.project import Project
+from tests.services import Postgres, Redis, running
 from tools.render import ROOT
 
 type Cookiecutter = Callable[..., subprocess.CompletedProcess[str]]
+type Projects = Callable[..., Project]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,8 +38,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cookiecutter(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Cookiecutter:
     """Return a function that runs the cookiecutter command in an environment of its own."""
-    home = tmp_path_factory.mktemp("home")
-    environment = {"HOME": str(home), "PATH": "", "PYTHONPYCACHEPREFIX": str(home / "pycache")}
+    environment = {"HOME": str(tmp_path_factory.mktemp("home")), "PATH": ""}
 
     def run(
         output: Path, *arguments: str, source: Path = template, prefix: tuple[str, ...] = ()
@@ -51,3 +53,31 @@ def cookiecutter(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Co
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run PostgreSQL."""
+    with running(Postgres) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    """Run Redis."""
+    with running(Redis) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Projects:
+    """Return a function that renders a service once for each set of answers."""
+    rendered: dict[tuple[tuple[str, object], ...], Project] = {}
+
+    def project(**answers: object) -> Project:
+        key = tuple(sorted(answers.items()))
+        if key not in rendered:
+            rendered[key] = Project(answers, tmp_path_factory.mktemp("project"))
+        return rendered[key]
+
+    return project

@@ -217,10 +217,10 @@ def dockerfile(text: str) -> Iterator[str]:
         if not line.startswith("LABEL"):
             yield line
             continue
-        for name, value in re.findall(rf"(\S+)={QUOTED}", line):
+        for name, value in re.findall(rf"([\w.]+)={QUOTED}", line):
             # A dollar sign that is not escaped stands for a variable: \0 tells them apart.
             yield name + re.sub(r'\\(["$\\])|\$', lambda found: found[1] or "\0", value)
-        yield re.sub(rf"\S+={QUOTED}", "", line)
+        yield re.sub(rf"[\w.]+={QUOTED}", "", line)
 
 
 READERS = {

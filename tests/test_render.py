@@ -243,8 +243,8 @@ def test_rendering_takes_half_a_second(cookiecutter: Cookiecutter, tmp_path: Pat
         run()
         return used() - before
 
-    renders = [seconds(lambda n=n: cookiecutter(tmp_path / str(n))) for n in range(4)]
-    starts = [seconds(lambda: cookiecutter(tmp_path, "--version")) for _ in range(3)]
+    renders = [seconds(lambda n=n: cookiecutter(tmp_path / str(n))) for n in range(3)]
+    starts = [seconds(lambda: cookiecutter(tmp_path, "--version")) for _ in range(2)]
 
-    assert (tmp_path / "3" / "example_service" / "manage.py").exists()
+    assert (tmp_path / "2" / "example_service" / "manage.py").exists()
     assert min(renders) - min(starts) <= 0.5
