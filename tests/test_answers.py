@@ -158,7 +158,8 @@ def test_names_of_dependencies_are_refused() -> None:
 
     names = modules | {package.replace("-", "_") for package in packages}
     expected = {name for name in names if SLUG.fullmatch(name)} - set(sys.stdlib_module_names)
-    assert sorted(DEPENDENCIES.split()) == sorted(expected)
+    known = set(DEPENDENCIES.split())
+    assert known == expected, f"add {expected - known} and remove {known - expected}"
 
 
 def test_names_of_the_layout_are_refused() -> None:
