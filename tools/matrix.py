@@ -5,6 +5,7 @@ libraries but no settings, and that learns from each service what to import befo
 """
 
 import argparse
+import atexit
 import gc
 import importlib
 import json
@@ -156,6 +157,7 @@ class Bench:
     def inside(self, environment: dict[str, str]) -> str:
         """Check the service in this process, which is nothing else from now on."""
         gc.disable()
+        atexit._clear()
         sys.dont_write_bytecode = True
         warnings.resetwarnings()
         warnings.simplefilter("error")
@@ -176,6 +178,7 @@ class Bench:
             checks.check(self.files.keys())
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever goes wrong is a finding
             problem = explain(error)
+        atexit._run_exitfuncs()
         output.seek(0)
         return "\n".join(filter(None, (output.read().strip(), problem)))
 

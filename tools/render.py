@@ -17,7 +17,7 @@ from allpairspy import AllPairs
 from cookiecutter.environment import StrictEnvironment
 from cookiecutter.generate import is_binary, is_copy_only_path
 from cookiecutter.prompt import render_variable
-from jinja2 import Template, nodes
+from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
 
 from hooks.post_gen_project import unused
 
@@ -118,7 +118,11 @@ def source(path: str, mode: int, content: bytes) -> Source:
     if copied:
         return Source(path, mode, content, None, ())
     text = content.decode()
-    return Source(path, mode, content, environment().from_string(text), names(text))
+    try:
+        return Source(path, mode, content, environment().from_string(text), names(text))
+    except TemplateSyntaxError as error:
+        error.add_note(f"in {path}")
+        raise
 
 
 @cache
@@ -136,12 +140,15 @@ def sources() -> list[Source]:
 
 
 @lru_cache(maxsize=2000)
-def content(file: Source, values: tuple[Any, ...]) -> bytes:
-    """Return what a file becomes when the answers it names have these values."""
+def content(file: Source, named: tuple[tuple[str, Any], ...]) -> bytes:
+    """Return what a file becomes with the answers that it names."""
     if file.template is None:
         return file.content
-    answers = dict(zip(file.names, values, strict=True))
-    return file.template.render(cookiecutter=answers).encode()
+    try:
+        return file.template.render(cookiecutter=dict(named)).encode()
+    except UndefinedError as error:
+        error.add_note(f"in {file.path}")
+        raise
 
 
 @cache
@@ -169,12 +176,17 @@ def complete(answers: Mapping[str, Any]) -> Answers:
     return full
 
 
+def answers_in(file: Source, full: Answers) -> tuple[tuple[str, Any], ...]:
+    """Return the answers that a file names; Jinja itself complains of one that is unknown."""
+    return tuple((name, full[name]) for name in file.names if name in full)
+
+
 def render(answers: Mapping[str, Any], only: str | None = None) -> dict[str, tuple[int, bytes]]:
     """Return mode and content of every file of a service, or of one file."""
     full = complete(answers)
     pruned = set(unused(full))
     return {
-        file.path: (file.mode, content(file, tuple(full[name] for name in file.names)))
+        file.path: (file.mode, content(file, answers_in(file, full)))
         for file in sources()
         if only in (None, file.path)
         and not any(str(part) in pruned for part in (file.path, *Path(file.path).parents))
