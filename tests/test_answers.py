@@ -157,8 +157,8 @@ def test_names_of_dependencies_are_refused() -> None:
     }
 
     names = modules | {package.replace("-", "_") for package in packages}
-    expected = {name for name in names if SLUG.fullmatch(name)} - set(sys.stdlib_module_names)
-    known = set(DEPENDENCIES.split())
+    expected = {name for name in names if SLUG.fullmatch(name)} - sys.stdlib_module_names
+    known = set(DEPENDENCIES.split()) - sys.stdlib_module_names
     assert known == expected, f"add {expected - known} and remove {known - expected}"
 
 
