@@ -43,6 +43,11 @@ def slow(request):
     return HttpResponse("slept")
 
 
+async def block(request):
+    time.sleep(float(request.GET["seconds"]))
+    return HttpResponse("blocked")
+
+
 def backend(request):
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid(), pg_sleep(%s)", [request.GET.get("seconds", 0)])
@@ -80,6 +85,7 @@ def scheme(request):
 
 urlpatterns = [
     path("trial/slow", slow),
+    path("trial/block", block),
     path("trial/backend", backend),
     path("trial/statement", statement),
     path("trial/remember", remember),
@@ -100,6 +106,7 @@ class Server(Process):
     """A server that runs a service."""
 
     port: int
+    folder: Path
 
     def get(self, path: str, *, host: str = HOST, method: str = "GET", **headers: str) -> Any:
         """Ask for a path as a proxy would that a browser has called over HTTPS."""
@@ -183,6 +190,7 @@ class Project:
             prefix=prefix,
         )
         server.port = port
+        server.folder = self.folder
         return server
 
     @contextmanager

@@ -90,6 +90,8 @@ max_requests_jitter = 1_000
 # The heartbeat file must not wait for a disk; the control socket would need a writable home.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+# The service itself decides which proxies it believes, by TRUSTED_PROXIES.
+forwarded_allow_ips = ""
 logconfig_dict = logs.configuration(os.environ.get("LOG_LEVEL", ""))
 
 

@@ -1,0 +1,474 @@
+"""How a service starts, answers and ends under each server, with real parts."""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import Projects
+from tests.project import HOST, PRODUCTION, Project, Server
+from tests.services import (
+    Postgres,
+    Redis,
+    black_hole,
+    find,
+    free_port,
+    mute,
+    until,
+    website,
+)
+from tools.render import options
+
+DEFAULT, *OTHERS = options()["server"]
+EACH = [DEFAULT, *(pytest.param(server, marks=pytest.mark.slow) for server in OTHERS)]
+# daphne is one process: it has nobody to replace it, nor any preloading, and cannot drain.
+MANAGED = [each for each in [DEFAULT, *OTHERS] if each != "daphne"]
+WITH_WORKERS = [
+    each if each == DEFAULT else pytest.param(each, marks=pytest.mark.slow) for each in MANAGED
+]
+# Every way to start, with and without preloading.
+STARTS = [*((each, True) for each in [DEFAULT, *OTHERS]), *((each, False) for each in MANAGED)]
+TIMEOUT = 3
+# How much later than STARTUP_TIMEOUT a start may give up, in seconds.
+GRACE = 3
+
+
+def without_preloading(project: Project) -> None:
+    """Have each worker load the application by itself, as an owner would."""
+    gunicorn = project.folder / "config/gunicorn.conf.py"
+    uwsgi = project.folder / "config/uwsgi.ini"
+    if gunicorn.exists():
+        replace(gunicorn, "preload_app = True", "preload_app = False")
+    if uwsgi.exists():
+        replace(uwsgi, "[uwsgi]", "[uwsgi]\nlazy-apps = true")
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace what is in a file once."""
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in found.split()]
+
+
+@pytest.fixture(scope="module")
+def variables(postgres: Postgres, redis: Redis) -> dict[str, str]:
+    """Return what a service needs in production, its database without a schema."""
+    return {
+        **PRODUCTION,
+        "DATABASE_URL": postgres.database(),
+        "REDIS_URL": redis.url(),
+        "DJANGO_SETTINGS_MODULE": "trial_settings",
+        "STARTUP_TIMEOUT": str(TIMEOUT),
+    }
+
+
+@pytest.fixture(scope="module", params=[DEFAULT, *OTHERS])
+def server(
+    request: pytest.FixtureRequest, projects: Projects, variables: dict[str, str]
+) -> Iterator[Server]:
+    """Run a service under each server."""
+    with projects(server=request.param).serve(variables) as running:
+        yield running
+
+
+class TestAddresses:
+    """What a running service answers."""
+
+    def test_health_answers_any_host_over_plain_http(self, server: Server) -> None:
+        """A load balancer asks by address, over plain HTTP, and may send HEAD (H6)."""
+        plain = {"host": "10.1.2.3", "X_Forwarded_Proto": "http"}
+
+        got = server.get("/health", **plain)
+        head = server.get("/common/health", method="HEAD", **plain)
+
+        assert got.status_code == 200
+        assert got.json()["status"] == "ok"
+        assert set(got.json()["dependencies"]) == {"database", "redis"}
+        assert "127.0.0.1" not in got.text
+        assert (head.status_code, head.content) == (200, b"")
+
+    def test_other_paths_keep_their_protection(self, server: Server) -> None:
+        """Only the health paths answer to any host and without TLS (H6)."""
+        by_address = server.get("/trial/who", host="10.1.2.3")
+        plain = server.get("/trial/who", X_Forwarded_Proto="http")
+
+        assert by_address.status_code == 400
+        assert plain.status_code == 301
+        assert plain.headers["Location"] == f"https://{HOST}/trial/who"
+
+    def test_dockerflow_answers(self, server: Server) -> None:
+        """The paths of Dockerflow answer by address, and its error page is closed (H7)."""
+        statuses = {
+            path: server.get(path, host="10.1.2.3", X_Forwarded_Proto="http").status_code
+            for path in ("/__lbheartbeat__", "/__heartbeat__", "/__version__", "/__error__")
+        }
+
+        assert statuses == {
+            "/__lbheartbeat__": 200,
+            "/__heartbeat__": 200,
+            "/__version__": 404,
+            "/__error__": 404,
+        }
+
+    def test_version_comes_from_its_file(self, server: Server) -> None:
+        """What the image was built from is read from version.json (H7)."""
+        version = {"version": "1.2.3", "commit": "0" * 40}
+        file = server.folder / "version.json"
+
+        file.write_text(json.dumps(version))
+        try:
+            answer = server.get("/__version__")
+        finally:
+            file.unlink()
+
+        assert answer.status_code == 200
+        assert answer.json() == version
+
+    def test_a_browser_is_shown_a_page(self, server: Server) -> None:
+        """Health is JSON, and a page for a browser (H5)."""
+        answer = server.get("/health", Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert "<td>database</td>" in answer.text
+
+    def test_a_trusted_proxy_is_believed(self, server: Server) -> None:
+        """The client's scheme and address come from a proxy in TRUSTED_PROXIES (S8)."""
+        answer = server.get("/trial/scheme", X_Forwarded_For="203.0.113.7")
+
+        assert answer.json() == {"scheme": "https", "address": "203.0.113.7"}
+
+    def test_a_missing_schema_is_a_warning(self, server: Server) -> None:
+        """Nothing needs a table, and a line counts the migrations that are missing (H4)."""
+        counts = re.findall(r"(\d+) migrations are not applied", server.output)
+
+        assert len(counts) == 1
+        assert int(counts[0]) > 10
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_a_stranger_is_not_believed(
+    name: str, projects: Projects, variables: dict[str, str]
+) -> None:
+    """X-Forwarded-Proto counts from TRUSTED_PROXIES only (S8)."""
+    environment = {**variables, "TRUSTED_PROXIES": "10.0.0.0/8"}
+
+    with projects(server=name).serve(environment) as server:
+        claims = [
+            server.get("/trial/scheme", X_Forwarded_Proto="https"),
+            server.get("/trial/scheme", X_Forwarded_Proto="http", X_Forwarded_SSL="on"),
+        ]
+
+    assert [answer.status_code for answer in claims] == [301, 301]
+
+
+@pytest.fixture
+def lost(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield an address that refuses connections, loses packets, or never answers."""
+    with ExitStack() as stack:
+        port = {
+            "refused": free_port,
+            "black-holed": lambda: stack.enter_context(black_hole()),
+            "mute": lambda: stack.enter_context(mute()),
+        }[request.param]()
+        yield f"127.0.0.1:{port}"
+
+
+class TestStart:
+    """What a service does that cannot start, or not yet."""
+
+    @pytest.mark.parametrize(
+        ("name", "preloading", "lost"),
+        [
+            pytest.param(
+                *(name, preloading, lost),
+                marks=[pytest.mark.slow] if lost != "refused" or not preloading else [],
+            )
+            for name, preloading in STARTS
+            for lost in ("refused", "black-holed", "mute")
+        ],
+        indirect=["lost"],
+    )
+    def test_a_missing_database_ends_the_start(
+        self,
+        name: str,
+        lost: str,
+        preloading: bool,
+        tmp_path: Path,
+        variables: dict[str, str],
+    ) -> None:
+        """Without the database the start gives up in time, its table printed last (H3)."""
+        project = Project({"server": name}, tmp_path)
+        if not preloading:
+            without_preloading(project)
+        environment = {**variables, "DATABASE_URL": f"postgres://me:pa55word@{lost}/it"}
+
+        began = time.monotonic()
+        server = project.start(environment)
+        status = server.wait(TIMEOUT + GRACE + 10)
+        seconds = time.monotonic() - began
+
+        print(f"{name} gave up after {seconds:.1f} s")
+        table = server.output[server.output.index("DEPENDENCY") :].splitlines()
+        assert status == 3
+        assert TIMEOUT - 1 < seconds < TIMEOUT + GRACE
+        assert [line.split()[0] for line in table] == ["DEPENDENCY", "database", "redis"]
+        assert f"{lost}/it" in table[1]
+        assert "DATABASE_URL" in table[1]
+        assert server.output.count("DEPENDENCY") == 1
+        assert "Traceback" not in server.output
+        assert "pa55word" not in server.output
+
+    @pytest.mark.parametrize(("name", "preloading"), STARTS)
+    def test_bad_variables_end_the_start(
+        self, name: str, preloading: bool, tmp_path: Path, variables: dict[str, str]
+    ) -> None:
+        """One message names every variable that is wrong, and is the last thing printed (S3)."""
+        project = Project({"server": name}, tmp_path)
+        if not preloading:
+            without_preloading(project)
+        environment = {**variables, "SECRET_KEY": "short", "EMAIL_HOST": ""}
+
+        server = project.start(environment)
+        status = server.wait(15)
+
+        _, _, message = server.output.partition("This service cannot start until")
+        assert status == 3
+        assert "  SECRET_KEY has fewer than 50 characters" in message
+        assert "  EMAIL_HOST is missing" in message
+        assert message.splitlines()[-1].startswith("On a development machine")
+        assert server.output.count("EMAIL_HOST is missing") == 1
+        assert "Traceback" not in server.output
+
+    @pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize(
+        ("name", "preloading"),
+        [
+            each if each == (DEFAULT, True) else pytest.param(*each, marks=pytest.mark.slow)
+            for each in STARTS
+        ],
+    )
+    def test_a_waiting_start_ends_when_told(
+        self,
+        name: str,
+        preloading: bool,
+        number: int,
+        first: bool,
+        tmp_path: Path,
+        variables: dict[str, str],
+    ) -> None:
+        """SIGTERM and SIGINT end a start that waits, also as a container's first process (H9)."""
+        project = Project({"server": name}, tmp_path)
+        if not preloading:
+            without_preloading(project)
+        lost = f"postgres://127.0.0.1:{free_port()}/it"
+        environment = {**variables, "DATABASE_URL": lost, "STARTUP_TIMEOUT": "60"}
+        prefix: tuple[str, ...] = ()
+        if first:
+            if os.geteuid() != 0:
+                pytest.skip("Missing: the right to make a PID namespace")
+            prefix = (find("unshare", "util-linux"), "--pid", "--fork", "--kill-child", "--")
+
+        server = project.start(environment, prefix=prefix)
+        try:
+            until(lambda: "Waiting up to" in server.output, 15, "waiting for the database")
+            os.kill(children(server.pid)[0] if first else server.pid, number)
+            status = server.wait(5)
+        finally:
+            server.stop()
+
+        assert status == 128 + number
+        assert "Traceback" not in server.output
+
+    @pytest.mark.parametrize("checks", ["warn", "off"])
+    def test_lenient_checks_start_without_a_database(
+        self, checks: str, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """STARTUP_CHECKS decides whether a dependency that is down ends the start (H3)."""
+        lost = f"postgres://127.0.0.1:{free_port()}/it"
+        environment = {**variables, "DATABASE_URL": lost, "STARTUP_CHECKS": checks}
+
+        with projects(server=DEFAULT).serve(environment) as server:
+            health = server.get("/health")
+            warned = "Starting without database" in server.output
+
+        assert health.status_code == 503
+        assert health.json()["status"] == "error"
+        assert warned == (checks == "warn")
+
+    def test_other_apis_are_asked_for_their_health(
+        self, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """Named APIs are dependencies, and a question mark makes one optional (H1)."""
+        with website() as billing, website() as weather:
+            apis = f"billing={billing.url}/health?full, weather?={weather.url}/ok"
+            environment = {**variables, "EXTERNAL_SERVICES": apis, "WEB_CONCURRENCY": "1"}
+
+            with projects(server=DEFAULT).serve(environment) as server:
+                asked = (billing.requests[0], weather.requests[0])
+                weather.status = 500
+                until(lambda: server.get("/health").json()["status"] == "degraded", 10, "degrading")
+                degraded = server.get("/health").status_code
+                billing.status = 503
+                until(lambda: server.get("/health").json()["status"] == "error", 10, "failing")
+                failed = server.get("/health").status_code
+            refused = projects(server=DEFAULT).start(environment)
+            status = refused.wait(TIMEOUT + GRACE + 10)
+
+        assert asked == ("/health?full", "/ok")
+        assert (degraded, failed, status) == (200, 503, 3)
+        assert re.search(r"\nbilling +DOWN +\S+ +answers with status 503", refused.output)
+        assert re.search(r"\nweather +down, optional +\S+", refused.output)
+
+    def test_runserver_starts_without_a_database(
+        self, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """A developer's server prints the table, and serves (H3)."""
+        environment = {
+            **variables,
+            "DATABASE_URL": f"postgres://127.0.0.1:{free_port()}/it",
+            "DEBUG": "true",
+        }
+        port = str(free_port())
+        command = ["python", "manage.py", "runserver", "--noreload", port]
+
+        server = projects(server=DEFAULT).start(environment, command=command)
+        server.port = int(port)
+        try:
+            until(server.serves, 20, "the start of runserver")
+            health = server.get("/health")
+        finally:
+            server.stop(signal.SIGINT)
+
+        assert health.status_code == 503
+        assert re.search(r"\ndatabase +DOWN", server.output)
+        assert "Traceback" not in server.output
+
+
+class TestHealth:
+    """How health is found out when nothing answers."""
+
+    @pytest.mark.parametrize("name", EACH)
+    def test_health_answers_in_time_when_nothing_else_does(
+        self, name: str, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """Everything black-holed, a burst is answered within 2.5 s, and others go on (H5)."""
+        with black_hole() as hole, website() as api, mute() as silent:
+            environment = {
+                **variables,
+                "DATABASE_URL": f"postgres://127.0.0.1:{hole}/it",
+                "REDIS_URL": f"redis://127.0.0.1:{hole}/0",
+                "EXTERNAL_SERVICES": f"api={api.url}/, silent=http://127.0.0.1:{silent}/",
+                "STARTUP_CHECKS": "warn",
+            }
+
+            with (
+                projects(server=name).serve(environment) as server,
+                ThreadPoolExecutor(60) as clients,
+            ):
+                before = len(api.requests)
+                burst = [clients.submit(server.get, "/health") for _ in range(50)]
+                time.sleep(0.2)
+                others = [timed(server, "/__lbheartbeat__") for _ in range(5)]
+                answers = [each.result() for each in burst]
+                asked = len(api.requests) - before
+
+        assert {answer.status_code for answer in answers} == {503}
+        assert max(answer.elapsed.total_seconds() for answer in answers) < 2.5
+        assert max(others) < 1
+        assert asked <= 2
+
+
+def timed(server: Server, path: str) -> float:
+    """Return how long a path takes, in seconds."""
+    answer = server.get(path)
+    assert answer.status_code == 200
+    return float(answer.elapsed.total_seconds())
+
+
+class TestEnd:
+    """How a service ends, and what happens to a worker that does."""
+
+    @pytest.mark.parametrize("name", WITH_WORKERS)
+    def test_sigterm_lets_running_requests_finish(
+        self, name: str, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """A request of three seconds survives SIGTERM, and the status tells success (H9)."""
+        with (
+            projects(server=name).serve(variables) as server,
+            ThreadPoolExecutor(1) as clients,
+        ):
+            slow = clients.submit(server.get, "/trial/slow?seconds=3")
+            until(lambda: "SLOW REQUEST BEGINS" in server.output, 5, "the slow request")
+            server.send(signal.SIGTERM)
+            answer = slow.result()
+            status = server.wait(10)
+
+        assert (answer.status_code, answer.text) == (200, "slept")
+        assert status == 0
+        assert "Traceback" not in server.output
+
+    @pytest.mark.parametrize("name", WITH_WORKERS)
+    def test_a_killed_worker_is_replaced(
+        self, name: str, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """A worker that dies is replaced, and the service goes on (H9)."""
+        with projects(server=name).serve({**variables, "WEB_CONCURRENCY": "1"}) as server:
+            first = server.get("/trial/remember?value=1").json()["worker"]
+
+            os.kill(first, signal.SIGKILL)
+            until(lambda: not Path(f"/proc/{first}/cmdline").exists() or retry(server), 5, "death")
+            until(lambda: retry(server), 15, "the replacement")
+            second = server.get("/trial/remember?value=1").json()["worker"]
+
+        assert second != first
+
+    @pytest.mark.parametrize("name", WITH_WORKERS)
+    def test_a_worker_that_hangs_is_replaced(
+        self, name: str, tmp_path: Path, variables: dict[str, str]
+    ) -> None:
+        """A request that never ends does not hold its process for ever (H9)."""
+        project = Project({"server": name}, tmp_path)
+        if name == "uwsgi":
+            replace(project.folder / "config/uwsgi.ini", "harakiri = 30", "harakiri = 2")
+        else:
+            configuration = project.folder / "config/gunicorn.conf.py"
+            replace(configuration, "\ntimeout = 30", "\ntimeout = 2")
+            replace(configuration, "graceful_timeout = 25", "graceful_timeout = 1")
+        path = "/trial/block?seconds=60" if name == "uvicorn" else "/trial/slow?seconds=60"
+
+        with (
+            project.serve({**variables, "WEB_CONCURRENCY": "1"}) as server,
+            ThreadPoolExecutor(1) as clients,
+        ):
+            first = server.get("/trial/remember?value=1").json()["worker"]
+            hanging = clients.submit(server.get, path)
+            time.sleep(4)
+            until(lambda: retry(server), 15, "the replacement")
+            second = server.get("/trial/remember?value=1").json()["worker"]
+            with pytest.raises(requests.RequestException):
+                hanging.result()
+
+        assert second != first
+
+
+def retry(server: Server) -> bool:
+    """Return whether a server answers now."""
+    try:
+        return server.get("/__lbheartbeat__").status_code == 200
+    except requests.RequestException:
+        return False
