@@ -1,0 +1,181 @@
+"""The whole service as Compose brings it up from a fresh render, without an edit."""
+
+import os
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.containers import docker, require_docker, unique
+from tests.services import free_port, until
+from tools.render import write
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SERVICES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "database": {"task_queue": "database", "api": "none", "use_redis": False},
+    "redis": {"task_queue": "redis", "server": "uwsgi"},
+    "largest": {
+        "python_version": "3.14",
+        "server": "uvicorn",
+        "api": "drf",
+        "task_queue": "rabbitmq",
+        "use_elasticsearch": True,
+        "static_files": "nginx",
+        "error_tracking": "sentry",
+        "use_dbbackup": True,
+    },
+}
+
+
+class Project:
+    """A rendered service that Compose runs, under a name and at a port of its own."""
+
+    def __init__(self, answers: dict[str, Any], folder: Path) -> None:
+        write(answers, folder)
+        self.answers = answers
+        self.folder = folder
+        self.name = unique("compose")
+        self.port = free_port()
+
+    def compose(self, *arguments: str) -> str:
+        """Return what a command of Compose prints."""
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.name, *arguments],
+            cwd=self.folder,
+            env={"HOME": str(self.folder), "PATH": os.environ["PATH"], "PORT": str(self.port)},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.logs()}"
+        return done.stdout
+
+    def logs(self, *services: str) -> str:
+        """Return what containers logged."""
+        command = ["docker", "compose", "--project-name", self.name, "logs", "--no-color"]
+        done = subprocess.run(
+            [*command, *services], cwd=self.folder, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout
+
+    def get(self, path: str, **headers: str) -> tuple[int, Message, bytes]:
+        """Return status, headers and body of a path."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def left(self) -> str:
+        """Return the containers, volumes and networks that bear the name of this project."""
+        label = f"--filter=label=com.docker.compose.project={self.name}"
+        return "".join(
+            docker(*kind, "--quiet", label)
+            for kind in (("ps", "--all"), ("volume", "ls"), ("network", "ls"))
+        )
+
+
+@pytest.fixture(scope="module", params=SERVICES)
+def project(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """Return a freshly rendered service that Compose has brought up."""
+    require_docker()
+    answers = {**SERVICES[request.param], "project_slug": unique("service").replace("-", "_")}
+    project = Project(answers, tmp_path_factory.mktemp("compose"))
+    try:
+        project.compose("up", "--wait")
+        yield project
+    finally:
+        project.compose("down", "--volumes", "--rmi=local", "--remove-orphans")
+        docker("image", "rm", "--force", answers["project_slug"].replace("_", "-"))
+
+
+def test_service_answers_and_shows_its_admin(project: Project) -> None:
+    """One command brings up a healthy service whose pages find their static files (D4, S7)."""
+    health = project.get("/health")
+    status, _, page = project.get("/admin/login/")
+    paths = re.findall(r"(?:href|src)=\"(/static/[^\"]+)", page.decode())
+    files = [project.get(path, **{"Accept-Encoding": "gzip"}) for path in paths]
+
+    assert (health[0], b'"status": "ok"' in health[2]) == (200, True)
+    assert status == 200
+    assert paths
+    assert {status for status, _, _ in files} == {200}
+    assert all("immutable" in headers["Cache-Control"] for _, headers, _ in files)
+    assert any(headers["Content-Encoding"] == "gzip" for _, headers, _ in files)
+
+
+def test_unknown_host_is_answered_for_its_health_only(project: Project) -> None:
+    """A foreign Host gets the health paths and nothing else (S4, H6)."""
+    statuses = [project.get(path, Host="other.example")[0] for path in ("/health", "/admin/login/")]
+
+    assert statuses[0] == 200
+    assert statuses[1] in {400, 421}
+
+
+def test_migrations_ran_once_and_nothing_is_public(project: Project) -> None:
+    """One container migrates; only the front is published, on the loopback address (D4)."""
+    lines = project.logs().splitlines()
+    ports = project.compose("ps", "--format", "{{.Ports}}")
+
+    assert sum("Applying users.0001_initial" in line for line in lines) == 1
+    assert re.findall(r"(\S+):\d+->", ports) == ["127.0.0.1"]
+
+
+def test_every_container_of_the_service_is_confined(project: Project) -> None:
+    """Containers run without capabilities, privileges and a writable root file system (D1, D4)."""
+    names = project.compose("ps", "--all", "--quiet").split()
+    form = "{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.HostConfig.ReadonlyRootfs}}"
+
+    found = {
+        docker("inspect", "--format", form, name)
+        for name in names
+        if "elasticsearch" not in docker("inspect", "--format", "{{.Name}}", name)
+    }
+
+    assert found == {"[ALL] [no-new-privileges:true] true"}
+
+
+def test_worker_does_a_task(project: Project) -> None:
+    """A task that the service hands over is done by the worker (D4)."""
+    queue = project.answers.get("task_queue", "none")
+    if queue == "none":
+        assert "worker" not in project.compose("ps", "--services")
+        return
+    call = "enqueue" if queue == "database" else "delay"
+    code = f"from apps.users.tasks import remove_expired_sessions as it; it.{call}()"
+
+    project.compose("exec", "web", "python", "manage.py", "shell", "--command", code)
+
+    until(lambda: re.search(r"succeeded|SUCCESSFUL", project.logs("worker")), 30, "The task")
+
+
+def test_a_second_start_keeps_the_data_and_the_keys(project: Project) -> None:
+    """Stopping and starting again keeps passwords, keys and the database (D4)."""
+    key = ("exec", "web", "cat", "/run/secrets/SECRET_KEY", "/run/secrets/DATABASE_URL")
+    before = project.compose(*key)
+
+    project.compose("down")
+    project.compose("up", "--wait")
+
+    assert project.compose(*key) == before
+    assert project.get("/health")[0] == 200
+
+
+def test_down_leaves_nothing(project: Project) -> None:
+    """Taking the service down with its volumes leaves nothing (D4)."""
+    assert project.left() != ""
+
+    project.compose("down", "--volumes")
+
+    assert project.left() == ""
