@@ -1,6 +1,7 @@
 """What may be answered, and that each accepted text is right wherever it is rendered."""
 
 import ast
+import html
 import json
 import re
 import subprocess
@@ -21,7 +22,7 @@ from packaging.utils import canonicalize_name
 from hooks.pre_gen_project import DEPENDENCIES, SLUG, problems
 from tests.conftest import Cookiecutter
 from tests.services import missing
-from tools.render import SERVICE, complete, context, pairwise, render, sources
+from tools.render import SERVICE, complete, context, pairwise, render, sources, write
 
 PLAIN = {
     "project_name": "Plain name",
@@ -225,7 +226,6 @@ def dockerfile(text: str) -> Iterator[str]:
 
 
 READERS = {
-    ".env.example": str.splitlines,
     ".json": lambda text: leaves(json.loads(text)),
     ".md": markdown,
     ".py": python,
@@ -334,6 +334,38 @@ def test_any_text_is_refused_or_right(folder: Path, text: str) -> None:
 
     if not list(problems(complete({**answers, "project_slug": "slug"}))):
         check({}, answers, folder)
+
+
+ASK = """
+import json, os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+import django
+django.setup()
+from django.test import Client
+client = Client(headers={"host": "localhost", "accept": "text/html, application/json"})
+paths = ("/health", "/admin/login/", "/api/v1/openapi.json")
+print(json.dumps({path: client.get(path).content.decode() for path in paths}))
+"""
+
+
+@pytest.mark.parametrize("api", ["ninja", "drf"])
+def test_name_is_right_on_pages_and_in_the_schema(tmp_path: Path, api: str) -> None:
+    """The name comes out of HTML and of the API's JSON as it was typed (T5)."""
+    name = "<b>\"A\" & 'B'</b> \\ { x } $HOME &amp; #1 é 🚀"
+    write({"project_name": name, "project_slug": "slug", "api": api}, tmp_path)
+    environment = {"DEBUG": "true", "LOG_LEVEL": "error", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    ask = [sys.executable, "-c", ASK]
+    done = subprocess.run(ask, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    pages = json.loads(done.stdout.splitlines()[-1])
+    assert json.loads(pages["/api/v1/openapi.json"])["info"]["title"] == name
+    for path in ("/health", "/admin/login/"):
+        title = re.search(r"(?s)<title>(.*?)</title>", pages[path])
+        assert title
+        assert name in html.unescape(title[1])
+        assert "<b>" not in pages[path]
 
 
 @pytest.mark.slow
