@@ -30,8 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of this repository, without what git ignores and without git."""
     copy = tmp_path_factory.mktemp("template") / "copy"
-    left_out = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT, copy, ignore=left_out)
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", *ignored))
     return copy
 
 
