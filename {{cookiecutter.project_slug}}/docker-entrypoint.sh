@@ -11,7 +11,7 @@ run() {
     trap - TERM
 }
 
-case "${DJANGO_MANAGEPY_MIGRATE:-off}" in
+case "$(echo "${DJANGO_MANAGEPY_MIGRATE:-off}" | tr '[:upper:]' '[:lower:]')" in
 on | true | yes | 1)
     run python manage.py check_dependencies --startup
     run python manage.py migrate --no-input
