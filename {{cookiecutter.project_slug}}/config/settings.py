@@ -265,7 +265,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
             f" -c lock_timeout={DATABASE_LOCK_TIMEOUT}",
         )
 {% if cookiecutter.__asgi %}
-        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5}
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": DATABASE_POOL_SIZE,
+            "timeout": 5,
+            # Otherwise attempts grow apart during an outage, and go on doing so after it.
+            "reconnect_timeout": 1,
+        }
 {% endif %}
 {% if cookiecutter.use_redis %}
 
