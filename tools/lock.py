@@ -9,13 +9,14 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from packaging.markers import Marker
 
-from tools.render import ROOT, SERVICE, context
+from tools.render import ROOT, SERVICE, Answers, complete, context, environment, full_product
 
 HEADER = "# Exact versions, with hashes, of pyproject.toml's {what}: make lock\n"
 TARGETS = [
@@ -91,16 +92,16 @@ def parse(output: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def write(path: Path, what: str, needed: list[tuple[str, str]]) -> None:
+def write(path: Path, what: str, needed: list[tuple[str, str]], constraints: str) -> None:
     """Write a requirements file with a condition around each package."""
-    resolved = resolve([requirement for requirement, _ in needed], hashes=True)
-    union = parse(resolved)
+    union = parse(
+        resolve([requirement for requirement, _ in needed], constraints=constraints, hashes=True)
+    )
     hashes = {
         pin.partition(" ")[0]: known.split(" --hash=")
         for lines in union.values()
         for pin, known in lines
     }
-    constraints = re.sub(r" \\\n    --hash=\S+", "", resolved)
     conditions: dict[str, dict[tuple[str, ...], set[str]]] = defaultdict(lambda: defaultdict(set))
     for requirement, condition in needed:
         for name, lines in parse(resolve([requirement], constraints=constraints)).items():
@@ -117,17 +118,50 @@ def block(
     if len(ordered) > 2 or (len(ordered) == 2 and " ; " in ordered[0][0][0]):
         sys.exit(f"lock: {name} is needed under several markers: {list(variants)}")
     lines = []
-    for index, (pins, conditions) in enumerate(ordered):
-        if "" in conditions:
-            lines += ["{% else %}"] if index else []
-        else:
-            lines.append(f"{{% {'elif' if index else 'if'} {' or '.join(sorted(conditions))} %}}")
+    earlier: list[str] = []
+    for pins, needed in ordered:
+        conditions = simplest(needed, earlier)
+        if conditions:
+            lines.append(f"{{% {'elif' if earlier else 'if'} {' or '.join(conditions)} %}}")
+        elif earlier:
+            lines.append("{% else %}")
         for pin in pins:
             known = hashes[pin.partition(" ")[0]]
             lines.append(" \\\n".join([pin, *(f"    --hash={value}" for value in known)]))
-        if "" in conditions:
+        if not conditions:
             break
+        earlier += conditions
     return "\n".join(lines) + "\n" + ("{% endif %}\n" if lines[0].startswith("{%") else "")
+
+
+def simplest(conditions: Iterable[str], earlier: list[str]) -> list[str]:
+    """Return conditions without those that the others imply, and none if any always holds."""
+    needed = sorted(set(conditions))
+    for condition in reversed(needed):
+        others = [other for other in needed if other != condition]
+        if where(*earlier, *others) == where(*earlier, *needed):
+            needed = others
+    return needed if len(where(*earlier, *needed)) < len(services()) else []
+
+
+def where(*conditions: str) -> frozenset[int]:
+    """Return the numbers of the services for which any of the conditions holds."""
+    return frozenset().union(*map(holding, conditions))
+
+
+@cache
+def holding(condition: str) -> frozenset[int]:
+    """Return the numbers of the services for which a condition holds."""
+    holds = environment().compile_expression(condition or "true")
+    return frozenset(
+        number for number, answers in enumerate(services()) if holds(cookiecutter=answers)
+    )
+
+
+@cache
+def services() -> list[Answers]:
+    """Return every combination of answers, with the private values."""
+    return [complete(answers) for answers in full_product()]
 
 
 def merge(text: str) -> str:
@@ -147,19 +181,25 @@ def merge(text: str) -> str:
 
 
 def main() -> None:
-    """Write the requirements files of the service, and then those of the template itself."""
+    """Write the requirements files of the service, and then those of the template itself.
+
+    Since all is resolved together, a service is tested with the versions it is shipped with.
+    """
     run = list(requirements(SERVICE, "dependencies"))
-    dev = list(requirements(SERVICE, "dev"))
-    write(SERVICE / "requirements.txt", "dependencies", run)
-    write(SERVICE / "requirements-dev.txt", "dependencies and dev group", run + dev)
-    # The matrix checks every service in one environment, which therefore holds all they need.
+    dev = run + list(requirements(SERVICE, "dev"))
     tools = list(requirements(ROOT, "dependencies"))
-    services = [(requirement, "") for requirement, _ in run + dev]
-    write(ROOT / "requirements.txt", "dependencies", tools)
+    # The matrix checks every service in one environment, which therefore holds all they need.
+    all_tools = tools + list(requirements(ROOT, "dev")) + [(line, "") for line, _ in dev]
+    versions = resolve([requirement for requirement, _ in all_tools], hashes=True)
+    constraints = re.sub(r" \\\n    --hash=\S+", "", versions)
+    write(SERVICE / "requirements.txt", "dependencies", run, constraints)
+    write(SERVICE / "requirements-dev.txt", "dependencies and dev group", dev, constraints)
+    write(ROOT / "requirements.txt", "dependencies", tools, constraints)
     write(
         ROOT / "requirements-dev.txt",
         "dependencies and dev group, and of what any service needs",
-        tools + list(requirements(ROOT, "dev")) + services,
+        all_tools,
+        constraints,
     )
 
 

@@ -6,7 +6,7 @@ A rendered file is remembered by the answers that its template names, since most
 import json
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import product
@@ -200,3 +200,27 @@ def write(answers: Mapping[str, Any], directory: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(rendered)
         path.chmod(mode)
+
+
+def smallest() -> Answers:
+    """Return the answers that make the smallest service."""
+    return extreme(min)
+
+
+def largest() -> Answers:
+    """Return the answers that make the largest service."""
+    return extreme(max)
+
+
+def extreme(pick: Callable[..., Any]) -> Answers:
+    """Return what the smallest or the largest value of each option is, one after the other."""
+    found = {name: values[0] for name, values in options().items()}
+    for name, values in options().items():
+        found[name] = pick(values, key=lambda value: size({**found, name: value}))
+    return found
+
+
+def size(answers: Answers) -> tuple[int, int]:
+    """Return how many files a service has, and how many lines."""
+    files = render(answers)
+    return len(files), sum(rendered.count(b"\n") for _, rendered in files.values())

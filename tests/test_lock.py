@@ -1,0 +1,205 @@
+"""The lock holds exactly what each service needs, and it installs."""
+
+import os
+import re
+import subprocess
+import tomllib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.project import PRODUCTION, Project
+from tests.services import find, missing
+from tools import lock, render
+from tools.render import ROOT, Answers, command, largest, pairwise, smallest
+
+FILES = ("requirements.txt", "requirements-dev.txt")
+SERVICES = {"smallest": smallest(), "default": {}, "largest": largest()}
+PIN = re.compile(r"^([a-z0-9.-]+)==([^\s;]+)(?: ; (.+?))?(?: \\)?$", re.MULTILINE)
+LINE = re.compile(
+    r"#.*|[a-z0-9.-]+==[\w.]+( ; [\w .'=<>]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?"
+)
+
+type Target = dict[str, str]
+
+
+def text(answers: Answers, name: str) -> str:
+    """Return a file of a service."""
+    return render.render(answers, only=name)[name][1].decode()
+
+
+def pins(requirements: str, target: Target) -> dict[str, str]:
+    """Return the version of each package that is installed on a platform and Python."""
+    return {
+        name: version
+        for name, version, marker in PIN.findall(requirements)
+        if not marker or Marker(marker).evaluate(target)
+    }
+
+
+def direct(project: str, *, dev: bool) -> list[Requirement]:
+    """Return the requirements in a pyproject.toml."""
+    content = tomllib.loads(project)
+    lines = content["project"]["dependencies"]
+    return [Requirement(line) for line in lines + (content["dependency-groups"]["dev"] * dev)]
+
+
+def resolve(requirements: list[Requirement], locked: dict[str, str], target: Target) -> set[str]:
+    """Return every package that is needed, by what those in this environment say they need."""
+    found: set[tuple[str, str]] = set()
+    todo = list(requirements)
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        assert name in locked, f"{name} is not locked for {target}"
+        assert requirement.specifier.contains(locked[name]), f"{requirement}: {locked[name]}"
+        for extra in {"", *requirement.extras} - {extra for known, extra in found if known == name}:
+            found.add((name, extra))
+            further = map(Requirement, needs(name, locked[name]))
+            todo += [
+                other
+                for other in further
+                if not other.marker or other.marker.evaluate({**target, "extra": extra})
+            ]
+    return {name for name, _ in found}
+
+
+@cache
+def needs(name: str, version: str) -> list[str]:
+    """Return what a package says it needs; one for another platform or Python needs nothing."""
+    try:
+        package = distribution(name)
+    except PackageNotFoundError:
+        return []
+    assert package.version == version, f"{name} {package.version} is installed: make install"
+    return package.requires or []
+
+
+@pytest.mark.parametrize("answers", pairwise(), ids=command)
+def test_lock_is_what_resolves(answers: Answers) -> None:
+    """Nothing is missing, superfluous or out of range, on any platform and Python (T12)."""
+    for target in lock.TARGETS:
+        for name in FILES:
+            locked = pins(text(answers, name), target)
+
+            needed = resolve(
+                direct(text(answers, "pyproject.toml"), dev=name == FILES[1]), locked, target
+            )
+
+            assert needed == locked.keys()
+
+
+def test_lock_of_the_template_is_what_resolves() -> None:
+    """The template's tools are locked, and beside them what the services need (T12)."""
+    project = (ROOT / "pyproject.toml").read_text()
+    of_services = [
+        requirement
+        for answers in pairwise()
+        for requirement in direct(text(answers, "pyproject.toml"), dev=True)
+    ]
+    for target in lock.TARGETS:
+        run, dev = (pins((ROOT / name).read_text(), target) for name in FILES)
+
+        tools = resolve(direct(project, dev=False), run, target)
+        everything = resolve(direct(project, dev=True) + of_services, dev, target)
+
+        assert tools == run.keys()
+        assert everything == dev.keys()
+
+
+@pytest.mark.parametrize("answers", pairwise(), ids=command)
+def test_lower_bounds_are_the_locked_versions(answers: Answers) -> None:
+    """A direct dependency is at least the version that was tested (T12)."""
+    requirements = direct(text(answers, "pyproject.toml"), dev=True)
+    locked = pins(text(answers, FILES[1]), lock.TARGETS[0])
+
+    bounds = {
+        canonicalize_name(requirement.name): [
+            specifier.version
+            for specifier in requirement.specifier
+            if specifier.operator in (">=", "==")
+        ]
+        for requirement in requirements
+    }
+
+    assert bounds == {name: [locked[name]] for name in bounds}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_lock_holds_pins_and_hashes_only(name: str) -> None:
+    """There is no address in a lock, and each pin has its hashes (T12)."""
+    locks = [(ROOT / name).read_text(), *(text(answers, name) for answers in pairwise())]
+
+    for locked in locks:
+        lines = locked.splitlines()
+        odd = [line for line in lines if not LINE.fullmatch(line)]
+        bare = [line for line in lines if "==" in line and not line.endswith("\\")]
+
+        assert not odd
+        assert not bare
+
+
+def test_no_file_names_a_package_index() -> None:
+    """No registry's address is in a file under version control (T12)."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    option = re.compile(rb"(index-url|find-links|index)[ =\"']+[a-z]+://")
+
+    found = [
+        name
+        for name in listed.stdout.split("\0")
+        if name and (ROOT / name).is_file() and option.search((ROOT / name).read_bytes())
+    ]
+
+    assert not found
+
+
+def interpreter(version: str) -> str:
+    """Return a Python of a version that can be found on this machine, or skip."""
+    places = [Path(place) for place in os.environ["PATH"].split(os.pathsep)]
+    places += sorted((Path.home() / ".pyenv/versions").glob(f"{version}*/bin"), reverse=True)
+    for place in places:
+        if (place / f"python{version}").exists() and ".pyenv/shims" not in str(place):
+            return str(place / f"python{version}")
+    missing(f"Python {version}: install it so that python{version} is on PATH")
+    raise AssertionError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+@pytest.mark.parametrize("service", SERVICES)
+def test_lock_installs_and_the_service_answers(
+    service: str, version: str, installer: str, tmp_path: Path
+) -> None:
+    """In an empty environment the lock installs, fits together and serves /health (T12, H5)."""
+    project = Project(SERVICES[service], tmp_path / "service")
+    python = tmp_path / "venv" / "bin" / "python"
+    install = {
+        "pip": [str(python), "-m", "pip", "install", "--require-hashes", "--requirement"],
+        "uv": [find("uv", "uv"), "pip", "sync", "--require-hashes", "--python", str(python)],
+    }[installer]
+
+    subprocess.run([interpreter(version), "-m", "venv", tmp_path / "venv"], check=True)
+    subprocess.run([*install, project.folder / "requirements.txt"], check=True, timeout=900)
+    consistent = subprocess.run(
+        [find("uv", "uv"), "pip", "check", "--python", str(python)], capture_output=True, text=True
+    )
+    ours = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    variables = PRODUCTION | {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "DEBUG": "true",
+        "PATH": ours,
+    }
+
+    assert consistent.returncode == 0, consistent.stderr
+    with project.serve(variables) as server:
+        answer = server.get("/health")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["dependencies"]["database"]["status"] == "ok"
