@@ -134,9 +134,9 @@ class Variables:
             found = []
             for item in split(value):
                 label, _, address = item.partition("=")
-                check_url(address, {"http", "https"})
-                if not label.rstrip("?"):
+                if not label.rstrip("?") or "/" in label:
                     raise ValueError("has an address without a name")
+                check_url(address, {"http", "https"})
                 found.append(Service(label.rstrip("?"), address, not label.endswith("?")))
             return found
 
@@ -236,7 +236,8 @@ def check_url(value: str, schemes: set[str]) -> None:
     """Raise ValueError, with what to do, unless the value is the URL of a host."""
     url = urlsplit(value)
     if url.scheme not in schemes:
-        raise ValueError(f"does not begin with {' or '.join(sorted(schemes))}://")
+        prefixes = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise ValueError(f"does not begin with {prefixes}")
     # An unescaped # ? or / in a password ends the host part of a URL before its "@".
     if ("@" in value and "@" not in url.netloc) or "#" in value:
         raise ValueError("needs # ? / in the user name or password written as %23 %3F %2F")
