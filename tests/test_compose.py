@@ -55,7 +55,7 @@ class Project:
             text=True,
             timeout=600,
         )
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.logs()}"
+        assert done.returncode == 0, f"{done.stderr[-2000:]}{self.logs()[-5000:]}"
         return done.stdout
 
     def logs(self, *services: str) -> str:
