@@ -13,7 +13,7 @@ from pathlib import Path
 from config import process
 
 # Inside uWSGI, sys.executable is not the one of the virtual environment.
-python = Path(sys.prefix) / "bin/python"
+python = str(Path(sys.prefix) / "bin/python")
 command = [python, "manage.py", "check_dependencies", "--startup"]
 with subprocess.Popen(command, cwd=Path(__file__).parent.parent) as child:  # noqa: S603
     for number in (signal.SIGINT, signal.SIGTERM):

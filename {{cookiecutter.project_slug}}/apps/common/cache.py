@@ -93,11 +93,11 @@ class Lock(redis.lock.Lock):
     def acquire(self, *args: Any, **options: Any) -> bool:
         """Return whether the lock is held now."""
         try:
-            return super().acquire(*args, **options)
+            return bool(super().acquire(*args, **options))
         except ConnectionInterrupted:
             return False
 
-    def do_release(self, expected_token: str | bytes) -> None:
+    def do_release(self, expected_token: str) -> None:
         """Release the lock, or leave that to its timeout."""
         try:
             super().do_release(expected_token)
