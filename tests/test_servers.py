@@ -21,6 +21,7 @@ from tests.services import (
     black_hole,
     find,
     free_port,
+    missing,
     mute,
     until,
     website,
@@ -62,6 +63,13 @@ def children(pid: int) -> list[int]:
     """Return the processes that a process has started."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in found.split()]
+
+
+def namespace() -> tuple[str, ...]:
+    """Return what to put before a command that shall be the first process of its namespace."""
+    if os.geteuid() != 0:
+        missing("the right to make a PID namespace: run as root")
+    return (find("unshare", "util-linux"), "--pid", "--fork", "--kill-child", "--")
 
 
 @pytest.fixture(scope="module")
@@ -216,12 +224,15 @@ class TestStart:
             without_preloading(project)
         environment = {**variables, "DATABASE_URL": f"postgres://me:pa55word@{lost}/it"}
 
-        began = time.monotonic()
-        server = project.start(environment)
-        status = server.wait(TIMEOUT + GRACE + 10)
-        seconds = time.monotonic() - began
+        # A busy machine may be late for another reason, but not three times.
+        for _ in range(3):
+            began = time.monotonic()
+            server = project.start(environment)
+            status = server.wait(TIMEOUT + GRACE + 10)
+            seconds = time.monotonic() - began
+            if seconds < TIMEOUT + GRACE:
+                break
 
-        print(f"{name} gave up after {seconds:.1f} s")
         table = server.output[server.output.index("DEPENDENCY") :].splitlines()
         assert status == 3
         assert TIMEOUT - 1 < seconds < TIMEOUT + GRACE
@@ -277,13 +288,8 @@ class TestStart:
             without_preloading(project)
         lost = f"postgres://127.0.0.1:{free_port()}/it"
         environment = {**variables, "DATABASE_URL": lost, "STARTUP_TIMEOUT": "60"}
-        prefix: tuple[str, ...] = ()
-        if first:
-            if os.geteuid() != 0:
-                pytest.skip("Missing: the right to make a PID namespace")
-            prefix = (find("unshare", "util-linux"), "--pid", "--fork", "--kill-child", "--")
 
-        server = project.start(environment, prefix=prefix)
+        server = project.start(environment, prefix=namespace() if first else ())
         try:
             until(lambda: "Waiting up to" in server.output, 15, "waiting for the database")
             os.kill(children(server.pid)[0] if first else server.pid, number)
@@ -292,6 +298,31 @@ class TestStart:
             server.stop()
 
         assert status == 128 + number
+        assert "Traceback" not in server.output
+
+    @pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
+    def test_a_waiting_entry_point_ends_when_told(
+        self, first: bool, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """SIGTERM ends the wait before migrating, also as a container's first process (H9)."""
+        environment = {
+            **variables,
+            "DATABASE_URL": f"postgres://127.0.0.1:{free_port()}/it",
+            "DJANGO_MANAGEPY_MIGRATE": "on",
+            "STARTUP_TIMEOUT": "60",
+        }
+        project = projects(server=DEFAULT)
+        command = ["./docker-entrypoint.sh", *project.command]
+
+        server = project.start(environment, command=command, prefix=namespace() if first else ())
+        try:
+            until(lambda: "Waiting up to" in server.output, 15, "waiting for the database")
+            os.kill(children(server.pid)[0] if first else server.pid, signal.SIGTERM)
+            status = server.wait(5)
+        finally:
+            server.stop()
+
+        assert status == 128 + signal.SIGTERM
         assert "Traceback" not in server.output
 
     @pytest.mark.parametrize("checks", ["warn", "off"])
