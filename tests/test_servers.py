@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -17,12 +18,14 @@ from tests.conftest import Projects
 from tests.project import HOST, PRODUCTION, Project, Server
 from tests.services import (
     Postgres,
+    RabbitMQ,
     Redis,
     black_hole,
     find,
     free_port,
     missing,
     mute,
+    running,
     until,
     website,
 )
@@ -89,8 +92,8 @@ def server(
     request: pytest.FixtureRequest, projects: Projects, variables: dict[str, str]
 ) -> Iterator[Server]:
     """Run a service under each server."""
-    with projects(server=request.param).serve(variables) as running:
-        yield running
+    with projects(server=request.param).serve(variables) as service:
+        yield service
 
 
 class TestAddresses:
@@ -365,6 +368,40 @@ class TestStart:
         assert re.search(r"\nbilling +DOWN +\S+ +answers with status 503", refused.output)
         assert re.search(r"\nweather +down, optional +\S+", refused.output)
 
+    @pytest.mark.parametrize("lost", ["refused", "black-holed", "mute"], indirect=True)
+    def test_a_missing_broker_ends_the_start(
+        self, lost: str, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """A service that sends tasks does not start without RabbitMQ (H1, H3)."""
+        environment = {
+            **variables,
+            "CELERY_BROKER_URL": f"amqp://me:pa55word@{lost}//",
+            "STARTUP_TIMEOUT": "0",
+        }
+
+        server = projects(server=DEFAULT, task_queue="rabbitmq").start(environment)
+        status = server.wait(15)
+
+        assert status == 3
+        assert re.search(rf"\nrabbitmq +DOWN +amqp://{lost}", server.output)
+        assert "pa55word" not in server.output
+        assert "Traceback" not in server.output
+
+    @pytest.mark.slow
+    def test_a_broker_is_watched(self, projects: Projects, variables: dict[str, str]) -> None:
+        """The service starts with a real RabbitMQ, and fails its health without it (H1, H5)."""
+        with running(RabbitMQ) as broker:
+            environment = {**variables, "CELERY_BROKER_URL": broker.url()}
+            project = projects(server=DEFAULT, task_queue="rabbitmq")
+            with project.serve(environment) as server:
+                healthy = server.get("/health").json()
+                broker.stop()
+                failed = until(lambda: failing(server), 10, "failing")
+
+        assert healthy["status"] == "ok"
+        assert set(healthy["dependencies"]) == {"database", "rabbitmq", "redis"}
+        assert failed["dependencies"]["rabbitmq"]["status"] == "error"
+
     def test_runserver_starts_without_a_database(
         self, projects: Projects, variables: dict[str, str]
     ) -> None:
@@ -422,6 +459,12 @@ class TestHealth:
         assert max(answer.elapsed.total_seconds() for answer in answers) < 2.5
         assert max(others) < 1
         assert asked <= 2
+
+
+def failing(server: Server) -> Any:
+    """Return the health of a service if that is bad."""
+    answer = server.get("/health")
+    return answer.json() if answer.status_code == 503 else None
 
 
 def timed(server: Server, path: str) -> float:
