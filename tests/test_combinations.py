@@ -27,21 +27,21 @@ WORDS = {
     r"gunicorn": "__gunicorn",
     r"uvicorn|uvloop|httptools": "server == 'uvicorn'",
     r"daphne|twisted": "server == 'daphne'",
-    r"uwsgi": "server == 'uwsgi'",
+    r"uwsgi(?!_temp_path|;)": "server == 'uwsgi'",
     r"\basgi\b": "__asgi",
-    r"\bwsgi\b": "not cookiecutter.__asgi",
+    r"\bwsgi\b(?!\.url)": "not cookiecutter.__asgi",
     r"ninja|pydantic": "api == 'ninja'",
     r"\bdrf|rest.framework|spectacular": "api == 'drf'",
     r"openapi|serializer|\bapi/v1": "api != 'none'",
     r"redis": "__redis",
     r"django.redis|redis_url": "use_redis",
     r"celery|kombu": "__celery",
-    r"rabbit|amqp": "task_queue == 'rabbitmq'",
+    r"rabbit|amqps?:": "task_queue == 'rabbitmq'",
     r"tasks.db|db.worker": "task_queue == 'database'",
     r"elastic": "use_elasticsearch",
     r"whitenoise": "static_files == 'whitenoise'",
     r"nginx": "static_files == 'nginx'",
-    r"\bs3\b|boto|storages|bucket_name": "static_files == 's3'",
+    r"\bs3\b|boto|django.storages|aws_": "static_files == 's3'",
     r"structlog": "logging == 'structlog'",
     r"mozlog": "logging == 'mozlog'",
     r"sentry": "error_tracking == 'sentry'",
@@ -202,10 +202,9 @@ def test_documents_name_what_exists(service: Service) -> None:
     makefile = (service.folder / "Makefile").read_text()
     quoted = re.findall(r"`([^`\n]+)`", readme)
 
-    paths = {word for word in quoted if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", word)}
-    paths = {
-        path for path in paths if "/" in path or Path(path).suffix in (".py", ".toml", ".yaml")
-    }
+    suffixes = (".ini", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")
+    words = {word for word in quoted if re.fullmatch(r"\w[\w./-]*", word)}
+    paths = {word for word in words if word.endswith(suffixes)}
     missing = {path for path in paths if not (service.folder / path).exists()}
     targets = set(re.findall(r"\bmake ([a-z-]+)\b(?=`|$)", readme, re.MULTILINE))
     table = set(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \|", readme, re.MULTILINE))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from config import process
 
-# Inside uWSGI, sys.executable is not the one of the virtual environment.
+# Inside a server, sys.executable may not be the one of the virtual environment.
 python = str(Path(sys.prefix) / "bin/python")
 command = [python, "manage.py", "check_dependencies", "--startup"]
 with subprocess.Popen(command, cwd=Path(__file__).parent.parent) as child:  # noqa: S603

@@ -22,7 +22,7 @@ slot = 0
 def stop(message: str) -> NoReturn:
     """Print a message for the operator and end the process with status 3.
 
-    Status 3 is the one on which gunicorn gives up instead of starting the worker again.
+    Status 3 is the one on which servers give up instead of starting the worker again.
     """
     sys.stdout.flush()
     print(message, file=sys.stderr, flush=True)

@@ -113,7 +113,7 @@ class TrustedProxyMiddleware:
             meta.pop("HTTP_X_FORWARDED_FOR", None)
             claims = [meta.pop(f"HTTP_X_FORWARDED_{name}", None) for name in ("PROTO", "SSL")]
             if any(claims):
-                # uWSGI believes these by itself, whoever sends them.
+                # Some servers believe these by themselves, whoever sends them.
                 meta["wsgi.url_scheme"] = "http"
         elif forwarded:
             # Each proxy appends whom it heard from: the last one that is no proxy is the client.
