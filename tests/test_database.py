@@ -231,6 +231,22 @@ class TestTimeouts:
 class TestMigrations:
     """How the schema comes and goes."""
 
+    def test_a_start_does_not_depend_on_migrations(
+        self, projects: Projects, variables: dict[str, str], postgres: Postgres, url: str
+    ) -> None:
+        """A service starts while its migrations cannot be read, and says so (H4)."""
+        environment = {**variables, "DATABASE_LOCK_TIMEOUT": "200"}
+
+        with postgres.connect(url.rpartition("/")[2]) as owner:
+            owner.execute("CREATE TABLE django_migrations (id integer)")
+            with owner.transaction():
+                owner.execute("LOCK TABLE django_migrations")
+                with projects(server=DEFAULT).serve(environment) as server:
+                    health = server.get("/health")
+
+        assert health.status_code == 200
+        assert "Whether migrations are missing is unknown" in server.output
+
     def test_replicas_migrate_one_at_a_time(
         self, projects: Projects, variables: dict[str, str]
     ) -> None:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from apps.common import health
@@ -95,6 +95,9 @@ def warn_of_unapplied_migrations() -> None:
         try:
             executor = MigrationExecutor(connection)
             plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        except DatabaseError as error:
+            logger.warning("Whether migrations are missing is unknown: %s", error)
+            return
         finally:
             connection.close()
     if plan:
