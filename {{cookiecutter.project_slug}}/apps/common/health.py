@@ -96,8 +96,9 @@ def find() -> list[Probe]:
 
 def run(found: Iterable[Probe] | None = None, deadline: float = DEADLINE) -> Report:
     """Run all probes side by side; one that misses the deadline, in seconds, has failed."""
-    started = time.monotonic()
     todo = list(find() if found is None else found)
+    # Only now, as importing the clients may take a cold process longer than the probes may.
+    started = time.monotonic()
     answers: SimpleQueue[tuple[int, Result]] = SimpleQueue()
     for index, probe in enumerate(todo):
         threading.Thread(
