@@ -338,10 +338,14 @@ class TestStart:
 
         with projects(server=DEFAULT).serve(environment) as server:
             health = server.get("/health")
+            heartbeats = [
+                server.get(path).status_code for path in ("/__heartbeat__", "/__lbheartbeat__")
+            ]
             warned = "Starting without database" in server.output
 
         assert health.status_code == 503
         assert health.json()["status"] == "error"
+        assert heartbeats == [503, 200]
         assert warned == (checks == "warn")
 
     def test_other_apis_are_asked_for_their_health(
