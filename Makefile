@@ -3,12 +3,14 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 DEMO := build/demo
+# A part of the matrix: 2/4 is the second quarter.
+PART ?= 1/1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test matrix lint format lock variables clean
+.PHONY: help install demo test matrix lint format lock variables filelists clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
 demo: .venv/rendering ## Render a service with the default answers and serve it
 	@rm -rf $(DEMO)
@@ -19,7 +21,7 @@ test: install ## Run the tests; CI=true runs all of them, and then a missing too
 	$(BIN)/pytest --numprocesses 2
 
 matrix: install ## Render and check every combination of answers
-	$(BIN)/python -m tools.matrix
+	$(BIN)/python -m tools.matrix --part $(PART)
 
 lint: install ## Check format and style of the template's own code
 	$(BIN)/ruff format --check
@@ -34,6 +36,9 @@ lock: install ## Pin the newest dependencies of every combination
 
 variables: install ## Document the variables that settings.py of the service declares
 	$(BIN)/python -m tools.variables
+
+filelists: install ## List the files of the smallest and the largest service
+	$(BIN)/python -m tools.filelists
 
 install: .venv/developing ## Install the tools into .venv
 

@@ -327,7 +327,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.matrix", description=__doc__)
     parser.add_argument("--limit", type=int, help="check no more than so many, at random")
     parser.add_argument(
-        "--part", default="1/1", help="check a part of all: 2/3 is the second third"
+        "--part", default="1/1", help="check a part of all: 2/4 is the second quarter"
     )
     parser.add_argument("--workers", type=int, default=os.process_cpu_count())
     arguments = parser.parse_args()
