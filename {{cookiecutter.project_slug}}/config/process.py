@@ -9,8 +9,8 @@ import time
 from typing import Literal, NoReturn
 
 role: Literal["command", "server", "worker"] = "command"
-# When it began, on the clock that never jumps.
-started = time.monotonic()
+# When it began, on the clock that never jumps: at least as long ago as it has been busy.
+started = time.monotonic() - time.process_time()
 # Whether the dependencies were checked already, by the process that this one was forked from.
 checked = False
 {% if cookiecutter.use_prometheus %}

@@ -56,7 +56,7 @@ def wait(seconds: float) -> health.Report:
     while report.status == "error" and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(1, left))
         left = deadline - time.monotonic()
-        report = health.run(deadline=max(1, min(left, health.DEADLINE)))
+        report = health.run(deadline=max(0.5, min(left, health.DEADLINE)))
     return report
 
 
