@@ -181,24 +181,27 @@ def test_lock_installs_and_the_service_answers(
     """In an empty environment the lock installs, fits together and serves /health (T12, H5)."""
     project = Project(SERVICES[service], tmp_path / "service")
     python = tmp_path / "venv" / "bin" / "python"
-    install = {
-        "pip": [str(python), "-m", "pip", "install", "--require-hashes", "--requirement"],
-        "uv": [find("uv", "uv"), "pip", "sync", "--require-hashes", "--python", str(python)],
+    pip = [str(python), "-m", "pip"]
+    uv = [find("uv", "uv"), "pip"]
+    install, inspect = {
+        "pip": ([*pip, "install", "--require-hashes", "--requirement"], [*pip, "check"]),
+        "uv": (
+            [*uv, "sync", "--require-hashes", "--python", str(python)],
+            [*uv, "check", "--python", str(python)],
+        ),
     }[installer]
 
     subprocess.run([interpreter(version), "-m", "venv", tmp_path / "venv"], check=True)
     subprocess.run([*install, project.folder / "requirements.txt"], check=True, timeout=900)
-    consistent = subprocess.run(
-        [find("uv", "uv"), "pip", "check", "--python", str(python)], capture_output=True, text=True
-    )
-    ours = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    consistent = subprocess.run(inspect, capture_output=True, text=True)
     variables = PRODUCTION | {
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
         "DEBUG": "true",
-        "PATH": ours,
+        # What is not in the empty environment must not be found elsewhere.
+        "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
     }
 
-    assert consistent.returncode == 0, consistent.stderr
+    assert consistent.returncode == 0, consistent.stdout + consistent.stderr
     with project.serve(variables) as server:
         answer = server.get("/health")
         assert answer.status_code == 200, answer.text
