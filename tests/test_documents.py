@@ -25,3 +25,12 @@ def test_readme_shows_the_tree_that_is_rendered() -> None:
     rendered = {part for path in render(complete({})) for part in path.split("/")}
     assert paths
     assert {path.rstrip("/") for path in paths} <= rendered
+
+
+def test_readme_names_tests_that_exist() -> None:
+    """Every guarantee names a test that shows it (U1)."""
+    code = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+
+    names = set(re.findall(r"`(test_\w+)`", README))
+    assert names
+    assert names <= set(re.findall(r"def (test_\w+)", code))
