@@ -1,5 +1,6 @@
 """What the documents say is true."""
 
+import json
 import re
 
 from tools.render import ROOT, complete, options, render
@@ -12,7 +13,7 @@ def test_readme_lists_every_option_with_its_values() -> None:
     rows = re.findall(r"(?m)^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", README)
 
     expected = [
-        (name, ", ".join(str(value).lower() if value in (True, False) else value for value in values))
+        (name, ", ".join(json.dumps(value).strip('"') for value in values))
         for name, values in options().items()
     ]
     assert rows == expected

@@ -66,7 +66,7 @@ def is_declaration(node: ast.AST) -> bool:
 
 def variable(call: ast.Call, condition: str) -> Variable:
     """Return the variable that a call declares."""
-    name, help = (ast.literal_eval(argument) for argument in call.args)
+    name, sentence = (ast.literal_eval(argument) for argument in call.args)
     options = {keyword.arg: keyword.value for keyword in call.keywords}
     default = None
     if "default" in options:
@@ -74,7 +74,7 @@ def variable(call: ast.Call, condition: str) -> Variable:
     elif call.func.attr in {"debug_mode", "networks", "services"}:
         default = "false" if call.func.attr == "debug_mode" else ""
     example = ast.literal_eval(options["example"]) if "example" in options else ""
-    return Variable(name, help, default, example, condition)
+    return Variable(name, sentence, default, example, condition)
 
 
 def show(node: ast.expr) -> str:
@@ -123,13 +123,14 @@ def conditional(variables: list[Variable], write: Callable[[Variable], str]) -> 
 def documents() -> dict[Path, str]:
     """Return what README.md and .env.example ought to contain."""
     variables = declared()
-    table = f"| Variable | What it is for | Default |\n| --- | --- | --- |\n{conditional(variables, row)}\n"
-    before, _, rest = README.read_text().partition("| Variable | What it is for | Default |\n")
+    head = "| Variable | What it is for | Default |\n"
+    table = f"{head}| --- | --- | --- |\n{conditional(variables, row)}\n"
+    before, _, rest = README.read_text().partition(head)
     after = "".join(re.split(r"(?m)^(?!\||\{%)", rest, maxsplit=1)[1:])
-    head = DOTENV.read_text().partition("\n\n")[0]
+    comment = DOTENV.read_text().partition("\n\n")[0]
     return {
         README: f"{before}{table}{after}",
-        DOTENV: f"{head}\n{conditional(variables, line)}\n",
+        DOTENV: f"{comment}\n{conditional(variables, line)}\n",
     }
 
 
