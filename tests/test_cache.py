@@ -92,7 +92,10 @@ def calls(projects: Projects, redis_url: str) -> dict[str, tuple[str, float]]:
     return found
 
 
-@pytest.fixture(scope="module", params=["refused", "black-holed", "mute", "unknown"])
+@pytest.fixture(
+    scope="module",
+    params=["refused", "black-holed", "mute", pytest.param("unknown", marks=pytest.mark.slow)],
+)
 def found(
     request: pytest.FixtureRequest, projects: Projects
 ) -> Iterator[dict[str, tuple[str, float]]]:

@@ -246,7 +246,10 @@ class TestStart:
         assert "Traceback" not in server.output
         assert "pa55word" not in server.output
 
-    @pytest.mark.parametrize(("name", "preloading"), STARTS)
+    @pytest.mark.parametrize(
+        ("name", "preloading"),
+        [each if each[1] else pytest.param(*each, marks=pytest.mark.slow) for each in STARTS],
+    )
     def test_bad_variables_end_the_start(
         self, name: str, preloading: bool, tmp_path: Path, variables: dict[str, str]
     ) -> None:
@@ -372,7 +375,15 @@ class TestStart:
         assert re.search(r"\nbilling +DOWN +\S+ +answers with status 503", refused.output)
         assert re.search(r"\nweather +down, optional +\S+", refused.output)
 
-    @pytest.mark.parametrize("lost", ["refused", "black-holed", "mute"], indirect=True)
+    @pytest.mark.parametrize(
+        "lost",
+        [
+            "refused",
+            pytest.param("black-holed", marks=pytest.mark.slow),
+            pytest.param("mute", marks=pytest.mark.slow),
+        ],
+        indirect=True,
+    )
     def test_a_missing_broker_ends_the_start(
         self, lost: str, projects: Projects, variables: dict[str, str]
     ) -> None:
