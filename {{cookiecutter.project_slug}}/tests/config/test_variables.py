@@ -119,8 +119,8 @@ def test_every_variable_is_documented() -> None:
     readme = (settings.BASE_DIR / "README.md").read_text()
     dotenv = (settings.BASE_DIR / ".env.example").read_text()
 
-    assert set(re.findall(r"(?m)^\| `([A-Z_]+)` \|", readme)) == names
-    assert set(re.findall(r"(?m)^(?:# )?([A-Z_]+)=", dotenv)) == names
+    assert set(re.findall(r"(?m)^\| `([A-Z0-9_]+)` \|", readme)) == names
+    assert set(re.findall(r"(?m)^(?:# )?([A-Z0-9_]+)=", dotenv)) == names
     for variable in env.declared.values():
         assert variable.help in readme
         assert variable.help in dotenv
