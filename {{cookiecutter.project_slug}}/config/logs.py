@@ -5,6 +5,7 @@ from typing import Any
 {% if cookiecutter.logging == "structlog" %}
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def tidy(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +45,8 @@ def configuration(level: str, *, readable: bool = False) -> dict[str, Any]:
         [structlog.dev.ConsoleRenderer()]
         if readable
         else [
-            structlog.processors.dict_tracebacks,
+            # Values of variables may be secret.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     )
