@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -182,7 +183,7 @@ def test_lock_installs_and_the_service_answers(
     project = Project(SERVICES[service], tmp_path / "service")
     python = tmp_path / "venv" / "bin" / "python"
     pip = [str(python), "-m", "pip"]
-    uv = [find("uv", "uv"), "pip"]
+    uv = [find("uv", "uv", folders=(str(Path(sys.executable).parent),)), "pip"]
     install, inspect = {
         "pip": ([*pip, "install", "--require-hashes", "--requirement"], [*pip, "check"]),
         "uv": (

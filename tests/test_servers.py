@@ -546,11 +546,10 @@ class TestEnd:
         ):
             first = server.get("/trial/remember?value=1").json()["worker"]
             hanging = clients.submit(server.get, path)
-            time.sleep(4)
-            until(lambda: retry(server), 15, "the replacement")
-            second = server.get("/trial/remember?value=1").json()["worker"]
             with pytest.raises(requests.RequestException):
                 hanging.result()
+            until(lambda: retry(server), 15, "the replacement")
+            second = server.get("/trial/remember?value=1").json()["worker"]
 
         assert second != first
 
