@@ -4,9 +4,16 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+)
 
-from config import process
+from config import logs, process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("{{ cookiecutter.project_slug }}")
@@ -17,6 +24,26 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def keep_logging(**options: Any) -> None:
     """Leave logging as settings.LOGGING has it, by answering Celery's signal."""
+
+
+@before_task_publish.connect
+def pass_request_id(headers: dict[str, Any], **options: Any) -> None:
+    """Send the id of the request along with the tasks that it queues."""
+    headers["request_id"] = logs.request_id()
+
+
+@task_prerun.connect
+def bind_request_id(task: Any, task_id: str, **options: Any) -> None:
+    """Give the lines of a task the id of the request that queued it, or the task's own."""
+    if not task.request.is_eager:
+        logs.bind(getattr(task.request, "request_id", None) or task_id)
+
+
+@task_postrun.connect
+def unbind_request_id(task: Any, **options: Any) -> None:
+    """Forget the id."""
+    if not task.request.is_eager:
+        logs.unbind()
 
 
 @worker_init.connect

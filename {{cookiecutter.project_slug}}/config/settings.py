@@ -149,12 +149,12 @@ INSTALLED_APPS = [
 {% endif %}
 ]
 MIDDLEWARE = [
+    "apps.common.middleware.RequestMiddleware",
     "apps.common.middleware.HealthMiddleware",
     "apps.common.middleware.TrustedProxyMiddleware",
 {% if cookiecutter.use_prometheus %}
     "apps.common.metrics.MetricsMiddleware",
 {% endif %}
-    "dockerflow.django.middleware.DockerflowMiddleware",
     "allow_cidr.middleware.AllowCIDRMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",

@@ -2,11 +2,12 @@
 
 from django.apps import AppConfig
 from django.core import checks
+from django.core.signals import request_finished
 {% if cookiecutter.use_prometheus %}
 from django.db.backends.signals import connection_created
 {% endif %}
 
-from config import process
+from config import logs, process
 
 
 class CommonConfig(AppConfig):
@@ -19,8 +20,17 @@ class CommonConfig(AppConfig):
         from apps.common import health, startup
 {% if cookiecutter.use_prometheus %}
         from apps.common.metrics import time_queries
+{% endif %}
+{% if cookiecutter.task_queue == "database" %}
+        from apps.common.task_ids import follow_tasks
+{% endif %}
 
+        request_finished.connect(logs.unbind)
+{% if cookiecutter.use_prometheus %}
         connection_created.connect(time_queries)
+{% endif %}
+{% if cookiecutter.task_queue == "database" %}
+        follow_tasks()
 {% endif %}
 
         if process.role == "server":

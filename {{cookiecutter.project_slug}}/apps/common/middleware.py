@@ -1,10 +1,15 @@
 """What happens to a request before Django's own protections see it."""
 
 import asyncio
+import logging
+import re
 import secrets
+import time
+import uuid
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
@@ -17,12 +22,110 @@ from django.http import (
     JsonResponse,
 )
 from django.template.loader import render_to_string
+from django.utils.functional import SimpleLazyObject
+from dockerflow.django.middleware import DockerflowMiddleware
 
 from apps.common import health
+from config import logs
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+type View = Callable[[HttpRequest], HttpResponseBase]
 
 HEALTH_PATHS = {"/health", "/health/", "/common/health", "/common/health/"}
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+summaries = logging.getLogger("request.summary")
+
+
+class RequestMiddleware:
+    """Gives each request an id that its lines and its response carry, and sums it up in a line.
+
+    The id is that of X-Request-ID, if a proxy in TRUSTED_PROXIES sends one.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response: Any = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Return what the rest of the chain returns, with the id."""
+        if self.is_async:
+            return self.respond(request)
+        began = time.perf_counter()
+        request_id = identify(request)
+        response: HttpResponseBase = self.get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        summarize(request, response.status_code, time.perf_counter() - began)
+        return response
+
+    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Do the same without blocking the event loop."""
+        began = time.perf_counter()
+        request_id = identify(request)
+        try:
+            response: HttpResponseBase = await self.get_response(request)
+        except asyncio.CancelledError:
+            # The client did not wait; nginx knows this status for it.
+            summarize(request, 499, time.perf_counter() - began)
+            raise
+        response.headers["X-Request-ID"] = request_id
+        summarize(request, response.status_code, time.perf_counter() - began)
+        return response
+
+
+def identify(request: HttpRequest) -> str:
+    """Return the id of a request, which its lines carry from now on."""
+    claimed = request.META.get("HTTP_X_REQUEST_ID", "")
+    believed = REQUEST_ID.fullmatch(claimed) and is_trusted(request.META.get("REMOTE_ADDR", ""))
+    request_id = claimed if believed else uuid.uuid4().hex
+    logs.bind(request_id)
+    return request_id
+
+
+def summarize(request: HttpRequest, status: int, seconds: float) -> None:
+    """Log a request, without its query string, which may hold secrets."""
+    level = logging.ERROR if status >= 500 else logging.INFO
+    if logs.is_quiet(request.path_info):
+        level = logging.DEBUG
+    if not summaries.isEnabledFor(level):
+        return
+    summary = {
+{% if cookiecutter.logging == "structlog" %}
+        "method": request.method,
+        "path": request.path,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 1),
+        "user_id": user_id(request),
+{% else %}
+        "agent": request.META.get("HTTP_USER_AGENT", ""),
+        "code": status,
+        "errno": status if status >= 500 else 0,
+        "lang": request.META.get("HTTP_ACCEPT_LANGUAGE", ""),
+        "method": request.method,
+        "path": request.path,
+        "t": round(seconds * 1000),
+        "uid": user_id(request) or "",
+{% endif %}
+    }
+{% if cookiecutter.logging == "structlog" %}
+    summaries.log(level, "", extra={"summary": summary})
+{% else %}
+    summaries.log(level, "", extra=summary)
+{% endif %}
+
+
+def user_id(request: HttpRequest) -> Any:
+    """Return the id of the user whom the request has asked for: to ask here takes a query."""
+    user = getattr(request, "user", None)
+    if isinstance(user, SimpleLazyObject):
+        found = vars(request)
+        user = found.get("_cached_user") or found.get("_acached_user")
+    return getattr(user, "pk", None)
 
 
 class HealthMiddleware:
@@ -43,19 +146,28 @@ class HealthMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Return the health of this service, or what the rest of the chain returns."""
-        if request.path_info in HEALTH_PATHS:
-            return self.answer_later(request) if self.is_async else answer(request)
-        if request.path_info.startswith("/__error__") and not settings.DEBUG:
-            return self.refuse_later() if self.is_async else HttpResponseNotFound()
-        return self.get_response(request)
+        view = find(request.path_info)
+        if not view:
+            return self.get_response(request)
+        return asyncio.to_thread(view, request) if self.is_async else view(request)
 
-    async def answer_later(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the health of this service without blocking the event loop."""
-        return await asyncio.to_thread(answer, request)
 
-    async def refuse_later(self) -> HttpResponseBase:
-        """Return that Dockerflow's page for testing errors is not public."""
-        return HttpResponseNotFound()
+def find(path: str) -> View | None:
+    """Return what answers a health path of this service or of Dockerflow."""
+    if path in HEALTH_PATHS:
+        return answer
+    if path.startswith("/__error__") and not settings.DEBUG:
+        return refuse
+    if path.startswith("/__"):
+        for pattern, view in DockerflowMiddleware.viewpatterns:
+            if pattern.match(path):
+                return view  # type: ignore[no-any-return]
+    return None
+
+
+def refuse(request: HttpRequest) -> HttpResponseBase:
+    """Return that Dockerflow's page for testing errors is not public."""
+    return HttpResponseNotFound()
 
 
 def answer(request: HttpRequest) -> HttpResponseBase:

@@ -1,5 +1,7 @@
 """Health paths answer everybody; all other paths keep their protection."""
 
+import logging
+
 import pytest
 from django.test import Client
 from pytest_django import Settings
@@ -7,6 +9,7 @@ from pytest_django import Settings
 from apps.common import health
 from apps.common.health import Probe, Report, Result
 from apps.common.middleware import is_trusted
+from apps.users.models import User
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +100,52 @@ def test_a_stranger_is_not_believed(client: Client) -> None:
 )
 def test_proxies_are_those_in_private_networks(address: str, trusted: bool) -> None:
     assert is_trusted(address) is trusted
+
+
+@pytest.mark.parametrize(
+    ("address", "claimed", "believed"),
+    [
+        ("10.0.0.9", "8d0a-one.two_3", True),
+        ("10.0.0.9", "not well-formed", False),
+        ("10.0.0.9", "a" * 129, False),
+        ("203.0.113.9", "8d0a-one.two_3", False),
+    ],
+)
+def test_only_a_proxy_names_a_request(
+    client: Client, address: str, claimed: str, believed: bool
+) -> None:
+    response = client.get("/", headers={"x-request-id": claimed}, REMOTE_ADDR=address)
+
+    assert (response["X-Request-ID"] == claimed) is believed
+    assert len(response["X-Request-ID"]) > 10
+
+
+@pytest.mark.django_db
+def test_a_request_is_summed_up_in_one_line(
+    client: Client, admin_user: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "request.summary")
+    client.force_login(admin_user)
+
+    client.get("/admin/nowhere?token=hidden", headers={"host": "example.com"}, secure=True)
+
+    (record,) = (record for record in caplog.records if record.name == "request.summary")
+    fields = str(vars(record))
+    assert record.levelno == logging.INFO
+    assert "'/admin/nowhere'" in fields
+    assert "404" in fields
+    assert f"id': {admin_user.pk}" in fields
+    assert "hidden" not in fields
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/health", "/__lbheartbeat__"])
+def test_health_calls_are_worth_a_line_only_when_debugging(
+    client: Client, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "request.summary")
+
+    client.get(path)
+
+    (record,) = (record for record in caplog.records if record.name == "request.summary")
+    assert record.levelno == logging.DEBUG
