@@ -70,7 +70,7 @@ class RequestMiddleware:
         try:
             response: HttpResponseBase = await self.get_response(request)
         except asyncio.CancelledError:
-            # The client did not wait; nginx knows this status for it.
+            # The client did not wait; proxies know this status for it.
             summarize(request, 499, time.perf_counter() - began)
             raise
         response.headers["X-Request-ID"] = request_id
