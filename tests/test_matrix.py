@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 
 from tools import matrix, render
+from tools.checks import is_test
 from tools.render import APART, ROOT, SERVICE, Answers, context, full_product, options
 
 type Check = Callable[..., str]
@@ -299,7 +300,7 @@ def test_options_that_reach_python_are_those_of_the_product() -> None:
     """No option is left out of the product that a Python file or a template page names (T11)."""
     reached = set()
     for file in render.sources():
-        if file.path.startswith("tests/") or not file.path.endswith((".py", ".html")):
+        if is_test(file.path) or not file.path.endswith((".py", ".html")):
             continue
         conditions = [key for key, paths in context()["_only_if"].items() if file.path in paths]
         reached.update(file.names, (condition.partition("=")[0] for condition in conditions))

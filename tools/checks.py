@@ -115,8 +115,15 @@ def check_applications(paths: Set[str]) -> None:
         if app.name.startswith("apps."):
             app.ready()
     for path in paths:
-        if path == WORKER or (path.startswith("apps/") and path.endswith(".py")):
+        if path == WORKER or (
+            path.startswith("apps/") and path.endswith(".py") and not is_test(path)
+        ):
             importlib.import_module(module(path))
+
+
+def is_test(path: str) -> bool:
+    """Return whether a file belongs to the tests, which have libraries of their own."""
+    return path == "conftest.py" or "tests" in path.split("/")
 
 
 def module(path: str) -> str:

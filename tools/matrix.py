@@ -120,7 +120,7 @@ class Bench:
                 path = str(self.folder / name)
                 compiled = code(path, content)
                 self.own[checks.module(name)] = path, compiled, name.endswith("/__init__.py")
-                if not name.startswith("tests/"):
+                if not checks.is_test(name):
                     checks.check_imports(name, content, files["requirements.txt"])
 
     def fork(self, environment: dict[str, str]) -> str:

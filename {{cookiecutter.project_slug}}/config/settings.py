@@ -128,6 +128,7 @@ ADMIN_URL = env.text(
 )
 INSTALLED_APPS = [
     "apps.common",
+    "apps.notes",
     "apps.users",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -188,19 +189,45 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-{% if cookiecutter.api == "drf" %}
+{% if cookiecutter.api != "none" %}
 
 # API
 
+API_TOKEN_AGE = env.integer(
+    "API_TOKEN_AGE",
+    "How long a token for the API is valid, in seconds.",
+    default=30 * 24 * 60 * 60,
+    minimum=1,
+)
+API_CALLS_PER_MINUTE = env.integer(
+    "API_CALLS_PER_MINUTE",
+    "How many calls of the API each user has a minute.",
+    default=600,
+    minimum=1,
+)
+{% endif %}
+{% if cookiecutter.api == "drf" %}
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.users.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "apps.common.pagination.Pagination",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": f"{API_CALLS_PER_MINUTE}/minute"},
+    "EXCEPTION_HANDLER": "apps.common.exceptions.handle",
+    # The address of a client is what TrustedProxyMiddleware says.
+    "NUM_PROXIES": 0,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": SITE_NAME,
     "VERSION": "1.0.0",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["apps.common.exceptions.describe"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -14,6 +14,10 @@ from config.api import api
 {% endif %}
 
 admin.site.site_header = admin.site.site_title = settings.SITE_NAME
+{% if cookiecutter.api != "none" %}
+handler404 = "apps.common.problems.not_found"
+handler500 = "apps.common.problems.server_error"
+{% endif %}
 
 urlpatterns = [
 {% if cookiecutter.api == "none" %}

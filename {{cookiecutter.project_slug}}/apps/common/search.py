@@ -1,13 +1,14 @@
 """The way to Elasticsearch."""
 
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from elasticsearch import Elasticsearch
 
 
-def client() -> Elasticsearch:
-    """Return a client that gives up after two seconds and does not try again."""
+def connect() -> Elasticsearch:
+    """Return a new client that gives up after two seconds and does not try again."""
     options: dict[str, Any] = {}
     if settings.ELASTICSEARCH_CA_CERTS:
         options["ca_certs"] = settings.ELASTICSEARCH_CA_CERTS
@@ -19,3 +20,9 @@ def client() -> Elasticsearch:
         retry_on_timeout=False,
         **options,
     )
+
+
+@cache
+def client() -> Elasticsearch:
+    """Return the client of this process, which keeps its connections for the next search."""
+    return connect()

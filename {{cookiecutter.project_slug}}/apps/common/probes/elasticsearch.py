@@ -22,7 +22,7 @@ def probes() -> Iterator[Probe]:
 
 def check() -> None:
     """Ask who it is, which also checks credentials and that it is Elasticsearch."""
-    client = search.client()
+    client = search.connect()
     try:
         client.options(request_timeout=1, max_retries=0).info()
     finally:
