@@ -122,8 +122,8 @@ def healthy(name: str) -> bool:
     return state["Health"]["Status"] == "healthy"
 
 
-def get(name: str, path: str) -> tuple[int, str]:
-    """Return status and body of a path, asked for inside the container."""
+def get(name: str, path: str, *options: str) -> tuple[int, str]:
+    """Return status and body of a path, asked for inside the container at its PORT."""
     code = (
         "import os, sys, urllib.error, urllib.request\n"
         "address = f'http://127.0.0.1:{os.environ.get(\"PORT\", 8000)}{sys.argv[1]}'\n"
@@ -131,5 +131,5 @@ def get(name: str, path: str) -> tuple[int, str]:
         "except urllib.error.HTTPError as error:\n    answer = error\n"
         "print(answer.status, answer.read().decode())"
     )
-    status, _, body = docker("exec", name, "python", "-c", code, path).partition(" ")
+    status, _, body = docker("exec", *options, name, "python", "-c", code, path).partition(" ")
     return int(status), body

@@ -61,6 +61,11 @@ def statement(request):
         return JsonResponse({"rows": cursor.fetchall()})
 
 
+def users(request):
+    found = get_user_model().objects.order_by("pk").iterator(chunk_size=1)
+    return JsonResponse({"users": [user.pk for user in found if not time.sleep(0.01)]})
+
+
 def remember(request):
     began = time.perf_counter()
     cache.set("key", request.GET["value"], 60)
@@ -88,6 +93,7 @@ urlpatterns = [
     path("trial/block", block),
     path("trial/backend", backend),
     path("trial/statement", statement),
+    path("trial/users", users),
     path("trial/remember", remember),
     path("trial/enter", enter),
     path("trial/who", who),

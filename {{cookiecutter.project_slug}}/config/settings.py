@@ -244,6 +244,11 @@ DATABASES = {
         example="postgres://{{ cookiecutter.project_slug }}:change-me@postgres:5432/{{ cookiecutter.project_slug }}",
     ),
 }
+DATABASE_POOLER = env.boolean(
+    "DATABASE_POOLER",
+    "Whether a pooler such as PgBouncer lends the connections, each for one transaction.",
+    default=False,
+)
 DATABASE_CONNECT_TIMEOUT = env.integer(
     "DATABASE_CONNECT_TIMEOUT",
     "How long connecting to the database may take, in seconds.",
@@ -280,18 +285,21 @@ DATABASES["default"]["CONN_MAX_AGE"] = env.integer(
 )
 {% endif %}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_POOLER
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     options = DATABASES["default"].setdefault("OPTIONS", {})
     options.setdefault("application_name", f"{{ cookiecutter.project_slug }}-{process.role}")
     options.setdefault("connect_timeout", DATABASE_CONNECT_TIMEOUT)
     options.setdefault("tcp_user_timeout", 10_000)
-    if process.role == "server":
+    # A pooler lends one connection to many: it has the time-outs from its own configuration.
+    if process.role == "server" and not DATABASE_POOLER:
         options.setdefault(
             "options",
             f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT}"
             f" -c lock_timeout={DATABASE_LOCK_TIMEOUT}",
         )
 {% if cookiecutter.__asgi %}
+    if process.role == "server":
         options["pool"] = {
             "min_size": 1,
             "max_size": DATABASE_POOL_SIZE,

@@ -1,5 +1,6 @@
 """``manage.py migrate`` is safe when several replicas run it at once."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,19 +24,34 @@ class Command(Migrate):
 
 @contextmanager
 def exclusively(alias: str) -> Iterator[None]:
-    """Hold a lock in PostgreSQL, and bound how long statements wait for other locks."""
+    """Hold a lock in PostgreSQL, and bound how long statements wait for other locks.
+
+    The lock is that of a transaction, which a pooler understands, too. Asking again and
+    again holds no snapshot, which building an index concurrently would wait for.
+    """
     if connections[alias].vendor != "postgresql":
         yield
         return
     guard = connections[alias].copy()
     try:
-        with guard.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        with connections[alias].cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('lock_timeout', %s, false)",
-                [str(settings.MIGRATION_LOCK_TIMEOUT)],
-            )
+        guard.set_autocommit(False)
+        while not locked(guard):
+            guard.rollback()
+            time.sleep(0.5)
+        if not settings.DATABASE_POOLER:
+            with connections[alias].cursor() as cursor:
+                cursor.execute(
+                    "SELECT set_config('lock_timeout', %s, false)",
+                    [str(settings.MIGRATION_LOCK_TIMEOUT)],
+                )
         yield
     finally:
         guard.close()
+
+
+def locked(guard: Any) -> bool:
+    """Return whether the lock was free and is held now, until the transaction ends."""
+    with guard.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        return bool(cursor.fetchone()[0])
