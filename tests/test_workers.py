@@ -1,8 +1,13 @@
 """Workers run tasks, and start only with what they need."""
 
+import os
+import re
 import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +23,39 @@ from datetime import UTC, datetime
 from django.contrib.sessions.models import Session
 Session.objects.create(session_key="old", expire_date=datetime(2020, 1, 1, tzinfo=UTC))
 """
-ENQUEUE = {
-    "database": "from apps.users.tasks import *; remove_expired_sessions.enqueue()",
-    "rabbitmq": "from apps.users.tasks import *; remove_expired_sessions.delay()",
-    "redis": "from apps.users.tasks import *; remove_expired_sessions.delay()",
+# Tasks that leave a line in a file each time that they begin.
+BODY = """
+def linger(path):
+    from pathlib import Path
+    from time import sleep
+    with Path(path).open("a") as file:
+        file.write("begun\\n")
+    while not Path(path + ".go").exists():
+        sleep(0.1)
+
+
+{decorator}
+def falter(path):
+    from pathlib import Path
+    with Path(path).open("a") as file:
+        file.write("begun\\n")
+    if Path(path).read_text().count("begun") < 3:
+        raise ConnectionError("away")
+"""
+TRIAL = {
+    queue: f"\n\n{decorator}{BODY.format(decorator=decorator)}"
+    for queue, decorator in {
+        "database": "@task()",
+        "rabbitmq": "@app.task",
+        "redis": "@app.task",
+    }.items()
+}
+# Redis itself does not notice that a worker is gone: the time after which it counts as gone
+# is too long for a test.
+SETTINGS = {
+    "database": "",
+    "rabbitmq": "",
+    "redis": "\nCELERY_BROKER_TRANSPORT_OPTIONS['visibility_timeout'] = 1\n",
 }
 
 
@@ -41,39 +75,77 @@ def queue(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def project(queue: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Render a service that runs tasks."""
-    return Project({"task_queue": queue, "use_redis": False}, tmp_path_factory.mktemp(queue))
+    project = Project({"task_queue": queue, "use_redis": False}, tmp_path_factory.mktemp(queue))
+    with (project.folder / "apps/users/tasks.py").open("a") as tasks:
+        tasks.write(TRIAL[queue])
+    with (project.folder / "trial_settings.py").open("a") as settings:
+        settings.write(SETTINGS[queue])
+    return project
+
+
+@pytest.fixture(scope="module")
+def broker(queue: str) -> Iterator[str]:
+    """Run what keeps the tasks, and yield its URL."""
+    if kind := BROKERS.get(queue):
+        with running(kind) as service:
+            yield service.url()
+    else:
+        yield ""
+
+
+@pytest.fixture
+def variables(project: Project, postgres: Postgres, broker: str) -> dict[str, str]:
+    """Return the environment of a service with a new database."""
+    variables = {
+        **PRODUCTION,
+        "CELERY_BROKER_URL": broker,
+        "DATABASE_URL": postgres.database(),
+        "DJANGO_SETTINGS_MODULE": "trial_settings",
+    }
+    project.manage("migrate", "--verbosity", "0", variables=variables)
+    return variables
+
+
+@contextmanager
+def working(
+    project: Project, queue: str, variables: dict[str, str], log: Path, command: str = ""
+) -> Iterator[Process]:
+    """Yield a worker that runs, and end it with all its processes."""
+    environment = project.environment({**variables, "TMPDIR": str(log.parent)})
+    words = command.split() or COMMANDS[queue]
+    worker = Process(words, project.folder, environment, log)
+    try:
+        yield worker
+    finally:
+        worker.stop(signal.SIGTERM, seconds=30)
+
+
+def enqueue(project: Project, queue: str, variables: dict[str, str], task: str, *args: Any) -> None:
+    """Queue a task."""
+    method = "enqueue" if queue == "database" else "delay"
+    values = ", ".join(map(repr, args))
+    code = f"from apps.users.tasks import {task}; {task}.{method}({values})"
+    project.manage("shell", "--command", code, variables=variables)
 
 
 @pytest.mark.slow
 def test_a_worker_runs_a_task_and_stops_when_told(
-    project: Project, queue: str, postgres: Postgres, tmp_path: Path
+    project: Project, queue: str, variables: dict[str, str], postgres: Postgres, tmp_path: Path
 ) -> None:
     """A queued task is run by a worker with real services, which SIGTERM ends (H3)."""
-    url = postgres.database()
-    variables = {**PRODUCTION, "DATABASE_URL": url}
-    kind = BROKERS.get(queue)
-    with running(kind) if kind else running(Redis) as broker:
-        variables["CELERY_BROKER_URL"] = broker.url()
-        project.manage("migrate", "--verbosity", "0", variables=variables)
-        project.manage("shell", "--command", EXPIRED_SESSION, variables=variables)
-        project.manage("shell", "--command", ENQUEUE[queue], variables=variables)
-        environment = project.environment(variables)
-        process = Process(COMMANDS[queue], project.folder, environment, tmp_path / "log")
+    database = variables["DATABASE_URL"].rpartition("/")[2]
+    project.manage("shell", "--command", EXPIRED_SESSION, variables=variables)
+    enqueue(project, queue, variables, "remove_expired_sessions")
 
-        try:
-            until(
-                lambda: (
-                    not postgres.query(
-                        "SELECT 1 FROM django_session", database=url.rpartition("/")[2]
-                    )
-                ),
-                40,
-                f"the task of {queue}",
-            )
-        finally:
-            process.stop(signal.SIGTERM, seconds=30)
+    with working(project, queue, variables, tmp_path / "log") as worker:
+        until(
+            lambda: not postgres.query("SELECT 1 FROM django_session", database=database),
+            40,
+            f"the task of {queue}",
+        )
+        worker.stop(signal.SIGTERM, seconds=30)
 
-        assert process.popen.returncode == 0, process.output[-2000:]
+        assert worker.popen.returncode == 0, worker.output[-2000:]
 
 
 def test_a_worker_ends_without_what_it_needs(project: Project, queue: str, tmp_path: Path) -> None:
@@ -103,3 +175,73 @@ def test_a_worker_ends_without_what_it_needs(project: Project, queue: str, tmp_p
     assert "DOWN" in last
     names = {"database": "database", "rabbitmq": "rabbitmq", "redis": "redis-broker"}
     assert last.split()[0] == names[queue]
+
+
+@pytest.mark.slow
+def test_a_task_survives_a_killed_worker(
+    project: Project, queue: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """A task whose worker is killed with -9 is run again by the next one (T3)."""
+    trace = tmp_path / "trace"
+    enqueue(project, queue, variables, "linger", str(trace))
+
+    def begun(times: int) -> bool:
+        return trace.exists() and trace.read_text().count("begun") == times
+
+    with working(project, queue, variables, tmp_path / "first") as worker:
+        until(lambda: begun(1), 40, "the first attempt")
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait(10)
+    with working(project, queue, variables, tmp_path / "second") as worker:
+        until(lambda: begun(2), 60, "the second attempt")
+        (tmp_path / "trace.go").touch()
+        worker.stop(signal.SIGTERM, seconds=30)
+
+        assert worker.popen.returncode == 0, worker.output[-2000:]
+    assert trace.read_text() == "begun\nbegun\n"
+
+
+@pytest.mark.slow
+def test_a_task_is_tried_again_while_something_is_away(
+    project: Project, queue: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Celery retries a task whose dependency does not answer, later each time (T3)."""
+    if queue == "database":
+        pytest.skip("Django's tasks are not tried again: README of the service says so")
+    trace = tmp_path / "trace"
+    enqueue(project, queue, variables, "falter", str(trace))
+
+    with working(project, queue, variables, tmp_path / "log") as worker:
+        until(lambda: trace.exists() and trace.read_text().count("begun") == 3, 60, "3 attempts")
+
+        until(lambda: "succeeded" in worker.output, 10, "the end of the task")
+        assert worker.output.count("Retry in") == 2
+
+
+@pytest.mark.slow
+def test_a_probe_sees_whether_a_worker_lives(
+    project: Project, queue: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """The health check of Compose tells a worker that runs from one that hangs (D4, H3)."""
+    compose = (project.folder / "compose.yaml").read_text()
+    check = re.search(r"\[CMD-SHELL, '(.*/alive.*)'\]", compose)
+    assert check
+    command = check[1].replace("$$", "$").replace("/tmp/", f"{tmp_path}/")
+    alive = tmp_path / "alive"
+
+    def healthy() -> bool:
+        return subprocess.run(["sh", "-c", command], check=False).returncode == 0
+
+    assert not healthy()
+    scheduler = ["celery --app config beat --schedule " + str(tmp_path / "schedule")]
+    for number, words in enumerate(["", *(scheduler if queue != "database" else [])]):
+        with working(project, queue, variables, tmp_path / f"log-{number}", words) as worker:
+            until(alive.exists, 40, "a sign of life")
+            assert healthy()
+            worker.send(signal.SIGSTOP)
+            os.utime(alive, (0, 0))
+            assert not healthy()
+            worker.send(signal.SIGCONT)
+            if not words:
+                until(healthy, 40, "another sign of life")
+        alive.unlink()

@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task, bootsteps
+from celery.beat import PersistentScheduler
 from celery.signals import (
     beat_init,
     before_task_publish,
@@ -12,11 +13,48 @@ from celery.signals import (
     task_prerun,
     worker_init,
 )
+from django.db import InterfaceError, OperationalError
 
 from config import logs, process
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-app = Celery("{{ cookiecutter.project_slug }}")
+
+
+class RetriedTask(Task):
+    """A task that is tried again, ever later, while something that it needs is away."""
+
+    abstract = True
+    autoretry_for = (ConnectionError, InterfaceError, OperationalError, TimeoutError)
+    max_retries = 10
+    retry_backoff = True
+    retry_backoff_max = 256
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Queue the task; raise OperationalError if the broker does not take it in time."""
+        return super().apply_async(*args, **{"confirm_timeout": 3, **options})
+
+
+class Alive(bootsteps.StartStopStep):
+    """Touches a file every ten seconds for as long as the loop of a worker turns."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def start(self, worker: Any) -> None:
+        """Begin to touch it."""
+        worker.timer.call_repeatedly(10, process.ALIVE.touch)
+
+
+class Scheduler(PersistentScheduler):
+    """Touches the file whenever it looks what is due."""
+
+    def tick(self, *args: Any, **options: Any) -> Any:
+        """Queue what is due, and return how long to sleep, in seconds."""
+        process.ALIVE.touch()
+        return super().tick(*args, **options)
+
+
+app = Celery("{{ cookiecutter.project_slug }}", task_cls=RetriedTask)
+app.steps["worker"].add(Alive)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -5,7 +5,13 @@ starts; every other process is a management command. Settings and start-up check
 """
 
 import sys
+{% if cookiecutter.task_queue != "none" %}
+import tempfile
+{% endif %}
 import time
+{% if cookiecutter.task_queue != "none" %}
+from pathlib import Path
+{% endif %}
 from typing import Literal, NoReturn
 
 role: Literal["command", "server", "worker"] = "command"
@@ -16,6 +22,10 @@ checked = False
 {% if cookiecutter.use_prometheus %}
 # Which of the server's processes this is.
 slot = 0
+{% endif %}
+{% if cookiecutter.task_queue != "none" %}
+# What a worker touches while it is at work, so that a probe only has to look how old it is.
+ALIVE = Path(tempfile.gettempdir()) / "alive"
 {% endif %}
 
 

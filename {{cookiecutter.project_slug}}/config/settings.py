@@ -374,10 +374,13 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 270
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+CELERY_BEAT_MAX_LOOP_INTERVAL = 60
+CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "remove-expired-sessions": {
         "task": "apps.users.tasks.remove_expired_sessions",
@@ -389,6 +392,14 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
 CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+{% endif %}
+{% if cookiecutter.task_queue == "redis" %}
+# After this time a task goes to another worker, if its own was killed: no task takes longer.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 2,
+    "visibility_timeout": 600,
+}
 {% endif %}
 {% if cookiecutter.use_elasticsearch %}
 
@@ -575,20 +586,9 @@ BUGSNAG_API_KEY = env.text(
     "Key for reporting exceptions to Bugsnag; without it there are no reports.",
     default="",
 )
-BUGSNAG_ENDPOINT = env.url(
-    "BUGSNAG_ENDPOINT",
-    "Where Bugsnag takes reports, if not in its own cloud.",
-    schemes={"http", "https"},
-    default="",
-    example="https://bugsnag.{{ cookiecutter.domain_name }}/notify",
-)
 if BUGSNAG_API_KEY:
-    bugsnag.configure(
-        BUGSNAG_API_KEY,
-        endpoint=BUGSNAG_ENDPOINT,
-        environment=ENVIRONMENT,
-        release=RELEASE,
-    )
+    BUGSNAG = bugsnag.configure(BUGSNAG_API_KEY, environment=ENVIRONMENT, release=RELEASE)
+    MIDDLEWARE.insert(0, "bugsnag.django.middleware.BugsnagMiddleware")
 {% endif %}
 
 # Read by the server and the entry point, declared here to be checked and documented
