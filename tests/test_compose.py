@@ -44,13 +44,18 @@ class Project:
         self.folder = folder
         self.name = unique("compose")
         self.port = free_port()
+        self.variables = {
+            "HOME": str(folder),
+            "PATH": os.environ["PATH"],
+            "PORT": str(self.port),
+        }
 
     def compose(self, *arguments: str) -> str:
         """Return what a command of Compose prints."""
         done = subprocess.run(
             ["docker", "compose", "--project-name", self.name, *arguments],
             cwd=self.folder,
-            env={"HOME": str(self.folder), "PATH": os.environ["PATH"], "PORT": str(self.port)},
+            env=self.variables,
             capture_output=True,
             text=True,
             timeout=600,
@@ -62,7 +67,12 @@ class Project:
         """Return what containers logged."""
         command = ["docker", "compose", "--project-name", self.name, "logs", "--no-color"]
         done = subprocess.run(
-            [*command, *services], cwd=self.folder, capture_output=True, text=True, timeout=60
+            [*command, *services],
+            cwd=self.folder,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         return done.stdout
 

@@ -201,6 +201,8 @@ def main() -> None:
         all_tools,
         constraints,
     )
+    linters = resolve([line for line, _ in requirements(ROOT, "linters")], hashes=True)
+    (ROOT / "requirements-linters.txt").write_text(HEADER.format(what="linters group") + linters)
 
 
 if __name__ == "__main__":

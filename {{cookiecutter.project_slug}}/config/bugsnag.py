@@ -1,23 +1,84 @@
 """Reports exceptions to Bugsnag."""
 
+{% if cookiecutter.task_queue == "database" %}
+import sys
+{% endif %}
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import bugsnag
+from bugsnag.delivery import UrllibDelivery
+{% if cookiecutter.__celery %}
+from celery.signals import task_failure
+{% endif %}
+from django.core.signals import got_request_exception
+from django.http import HttpRequest
+{% if cookiecutter.task_queue == "database" %}
+from django.tasks.signals import task_finished
+{% endif %}
+
+from config import logs
+
+# How many reports may be on their way at the same time.
+senders = threading.BoundedSemaphore(4)
 
 
-def configure(api_key: str, *, environment: str, release: str) -> dict[str, Any]:
-    """Start reporting, without data about people, and return Bugsnag's settings for Django."""
-    bugsnag.before_notify(drop_personal_data)
-    return {
-        "api_key": api_key,
-        "app_version": release or None,
-        "auto_capture_sessions": False,
-        "release_stage": environment,
-    }
+class Delivery(UrllibDelivery):
+    """Sends reports in threads, and drops those for which too many are busy already."""
+
+    def queue_request(
+        self, request: Callable[[], None], config: Any, options: dict[str, Any]
+    ) -> None:
+        """Send a report."""
+        if senders.acquire(blocking=False):
+            options["post_delivery_callback"] = senders.release
+            super().queue_request(request, config, options)
 
 
-def drop_personal_data(event: Any) -> None:
-    """Drop the user, the session, and all of the request but its method and path."""
-    event.user = {}
-    request = event.metadata.get("request", {})
-    event.metadata = {"request": {key: request.get(key) for key in ("method", "path")}}
+def configure(api_key: str, *, endpoint: str, environment: str, release: str) -> None:
+    """Start reporting, without data about people."""
+    bugsnag.configure(
+        api_key=api_key,
+        app_version=release or None,
+        auto_capture_sessions=False,
+        delivery=Delivery(),
+        endpoint=endpoint or None,
+        max_breadcrumbs=0,
+        release_stage=environment,
+    )
+    bugsnag.before_notify(add_request_id)
+    got_request_exception.connect(report_request)
+{% if cookiecutter.__celery %}
+    task_failure.connect(report_task)
+{% endif %}
+{% if cookiecutter.task_queue == "database" %}
+    task_finished.connect(report_task)
+{% endif %}
+
+
+def add_request_id(event: Any) -> None:
+    """Add the id by which the lines of the request are found in the log."""
+    event.add_tab("request", {"id": logs.request_id()})
+
+
+def report_request(request: HttpRequest | None = None, **options: Any) -> None:
+    """Report why a view failed."""
+    if request:
+        what = {"method": request.method, "path": request.path}
+        bugsnag.auto_notify_exc_info(context=request.path, metadata={"request": what})
+{% if cookiecutter.__celery %}
+
+
+def report_task(sender: Any, exception: Exception, traceback: Any, **options: Any) -> None:
+    """Report why a task failed."""
+    bugsnag.auto_notify(exception, traceback=traceback, context=sender.name)
+{% endif %}
+{% if cookiecutter.task_queue == "database" %}
+
+
+def report_task(task_result: Any, **options: Any) -> None:
+    """Report why a task failed, which its backend says while it handles the exception."""
+    if sys.exc_info()[0]:
+        bugsnag.auto_notify_exc_info(context=task_result.task.module_path)
+{% endif %}

@@ -3,9 +3,10 @@
 from typing import Any
 
 import sentry_sdk
+from sentry_sdk.integrations.logging import ignore_logger
+from sentry_sdk.types import Event, Hint
 
-# Paths that a load balancer calls over and over.
-QUIET = ("/health", "/common/health", "/__")
+from config import logs
 
 
 def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: float) -> None:
@@ -14,12 +15,16 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
     def sample(context: dict[str, Any]) -> float:
         request = context.get("wsgi_environ") or context.get("asgi_scope") or {}
         path = str(request.get("PATH_INFO") or request.get("path") or "")
-        return 0.0 if path.startswith(QUIET) else traces_sample_rate
+        return 0.0 if logs.is_quiet(path) else traces_sample_rate
 
+    # The failure that it sums up is reported already.
+    ignore_logger("request.summary")
     sentry_sdk.init(
         dsn,
         environment=environment,
         release=release or None,
+        before_send=add_request_id,
+        before_send_transaction=add_request_id,
         traces_sampler=sample,
         data_collection={
             "cookies": {"mode": "off"},
@@ -32,3 +37,9 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
             "user_info": False,
         },
     )
+
+
+def add_request_id(event: Event, hint: Hint) -> Event:
+    """Add the id by which the lines of the request are found in the log."""
+    event.setdefault("tags", {})["request_id"] = logs.request_id()
+    return event

@@ -586,9 +586,20 @@ BUGSNAG_API_KEY = env.text(
     "Key for reporting exceptions to Bugsnag; without it there are no reports.",
     default="",
 )
+BUGSNAG_ENDPOINT = env.url(
+    "BUGSNAG_ENDPOINT",
+    "Where Bugsnag takes reports, if not in its own cloud.",
+    schemes={"http", "https"},
+    default="",
+    example="https://bugsnag.{{ cookiecutter.domain_name }}/notify",
+)
 if BUGSNAG_API_KEY:
-    BUGSNAG = bugsnag.configure(BUGSNAG_API_KEY, environment=ENVIRONMENT, release=RELEASE)
-    MIDDLEWARE.insert(0, "bugsnag.django.middleware.BugsnagMiddleware")
+    bugsnag.configure(
+        BUGSNAG_API_KEY,
+        endpoint=BUGSNAG_ENDPOINT,
+        environment=ENVIRONMENT,
+        release=RELEASE,
+    )
 {% endif %}
 
 # Read by the server and the entry point, declared here to be checked and documented

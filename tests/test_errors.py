@@ -1,0 +1,343 @@
+"""What error trackers are told of failing views and tasks, and what they are not."""
+
+import gzip
+import http.server
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import brotli
+import pytest
+import requests
+
+from tests.project import HOST, PRODUCTION, Project, Server
+from tests.services import Process, Redis, black_hole, running, until
+
+SECRET = "s3cr3t-0f-s0me0ne"
+EMAIL = "someone@private.example"
+KEY = "0123456789abcdef0123456789abcdef"
+QUIET = ("/health", "/__heartbeat__", "/__lbheartbeat__", "/metrics")
+WORKERS = {
+    "database": ["python", "manage.py", "db_worker"],
+    "redis": ["celery", "--app", "config", "worker", "--concurrency", "1"],
+}
+TASKS = {
+    "database": "from django.tasks import task\n\n@task()\n",
+    "redis": "from config.celery import app\n\n@app.task\n",
+}
+TASK = """def stumble(secret):
+    raise LookupError("The task fails")
+"""
+VIEWS = """
+import logging
+
+from django.contrib.auth import get_user_model, login
+from django.http import HttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from config import urls
+
+
+def enter(request):
+    user, _ = get_user_model().objects.get_or_create(username="EMAIL", email="EMAIL")
+    login(request, user)
+    return HttpResponse("in")
+
+
+@csrf_exempt
+def fail(request):
+    secret = [request.POST["password"], request.user.email, request.headers, request.COOKIES]
+    logging.getLogger("trial").info("Nearly there")
+    raise RuntimeError("The view fails")
+
+
+@csrf_exempt
+async def collapse(request):
+    secret = [request.GET["token"], request.headers, request.COOKIES]
+    raise RuntimeError("The view fails")
+
+
+@csrf_exempt
+def queue(request):
+    from tasks_trial import stumble
+
+    stumble.METHOD(request.GET["token"])
+    return HttpResponse("queued")
+
+
+urlpatterns = [
+    path("trial/enter", enter),
+    path("trial/fail", fail),
+    path("trial/collapse", collapse),
+    path("trial/queue", queue),
+    *urls.urlpatterns,
+]
+"""
+SETTINGS = """
+from config.settings import *
+
+ROOT_URLCONF = "errors_trial"
+CELERY_IMPORTS = ["tasks_trial"]
+"""
+
+
+class Report(NamedTuple):
+    """What a tracker is told of one failure."""
+
+    text: str
+    request_id: str
+    release: str
+    environment: str
+
+
+class Tracker:
+    """A server on this machine that takes reports as Sentry and Bugsnag do."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+        tracker = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                encoding = self.headers.get("Content-Encoding", "")
+                decode = {"gzip": gzip.decompress, "br": brotli.decompress}.get(encoding, bytes)
+                tracker.bodies.append(decode(body).decode())
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def variables(self, kind: str) -> dict[str, str]:
+        """Return what leads a service to this tracker."""
+        return variables(kind, self.server.server_port)
+
+    def items(self, kind: str) -> list[dict[str, Any]]:
+        """Return what is in the envelopes, of one kind."""
+        found = []
+        for body in list(self.bodies):
+            rows = body.splitlines()
+            pairs = zip(rows[1::2], rows[2::2], strict=False)
+            found += [json.loads(row) for head, row in pairs if json.loads(head)["type"] == kind]
+        return found
+
+    def reports(self, kind: str) -> list[Report]:
+        """Return the reports of failures."""
+        if kind == "sentry":
+            return [
+                Report(
+                    json.dumps(event),
+                    event["tags"]["request_id"],
+                    event["release"],
+                    event["environment"],
+                )
+                for event in self.items("event")
+            ]
+        events = [event for body in list(self.bodies) for event in json.loads(body)["events"]]
+        return [
+            Report(
+                json.dumps(event),
+                event["metaData"]["request"]["id"],
+                event["app"]["version"],
+                event["releaseStage"],
+            )
+            for event in events
+        ]
+
+
+def variables(kind: str, port: int) -> dict[str, str]:
+    """Return what leads a service to a tracker at a port."""
+    return {
+        "sentry": {"SENTRY_DSN": f"http://{KEY}@127.0.0.1:{port}/1"},
+        "bugsnag": {"BUGSNAG_API_KEY": KEY, "BUGSNAG_ENDPOINT": f"http://127.0.0.1:{port}/"},
+    }[kind]
+
+
+@contextmanager
+def tracking() -> Iterator[Tracker]:
+    """Yield a tracker."""
+    tracker = Tracker()
+    thread = threading.Thread(target=tracker.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield tracker
+    finally:
+        tracker.server.shutdown()
+        tracker.server.server_close()
+        thread.join()
+
+
+def make(kind: str, queue: str, server: str, folder: Path) -> Project:
+    """Return a service with views and tasks that fail."""
+    answers = {"error_tracking": kind, "task_queue": queue, "server": server, "use_redis": False}
+    project = Project(answers, folder)
+    method = "enqueue" if queue == "database" else "delay"
+    views = VIEWS.replace("EMAIL", EMAIL).replace("METHOD", method)
+    (folder / "tasks_trial.py").write_text(TASKS.get(queue, "") + TASK)
+    (folder / "errors_trial.py").write_text(views)
+    (folder / "errors_settings.py").write_text(SETTINGS)
+    return project
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """Return the variables of a service that has a database of its own."""
+    return {
+        **PRODUCTION,
+        "DATABASE_URL": f"sqlite:///{folder / 'db'}",
+        "DJANGO_SETTINGS_MODULE": "errors_settings",
+        "ENVIRONMENT": "trial",
+        "RELEASE": "1.2.3",
+    }
+
+
+def ask(server: Server, path: str, session: str = "") -> requests.Response:
+    """Ask as a person with secrets does."""
+    return requests.post(
+        f"http://127.0.0.1:{server.port}{path}?token={SECRET}",
+        data={"password": SECRET},
+        headers={
+            "Authorization": f"Bearer {SECRET}",
+            "Cookie": f"sessionid={session}; other={SECRET}",
+            "Host": HOST,
+            "User-Agent": SECRET,
+            "X-Api-Key": SECRET,
+            "X-Forwarded-For": "203.0.113.77",
+            "X-Forwarded-Proto": "https",
+        },
+        timeout=30,
+    )
+
+
+class Run(NamedTuple):
+    """What a tracker was told by a service, and what the service answered."""
+
+    kind: str
+    tracker: Tracker
+    answers: dict[str, requests.Response]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("sentry", "redis", "gunicorn"),
+        ("sentry", "database", "uvicorn"),
+        ("bugsnag", "redis", "uvicorn"),
+        ("bugsnag", "database", "gunicorn"),
+    ],
+    ids="-".join,
+)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Yield what came of two failing views and a failing task."""
+    kind, queue, name = request.param
+    folder = tmp_path_factory.mktemp(kind)
+    project = make(kind, queue, name, folder)
+    with tracking() as tracker, running(Redis) as broker:
+        environment = {
+            **settings(folder),
+            **tracker.variables(kind),
+            "CELERY_BROKER_URL": broker.url(),
+            "SENTRY_TRACES_SAMPLE_RATE": "1",
+        }
+        project.manage("migrate", "--verbosity", "0", variables=environment)
+        with project.serve(environment) as server:
+            session = server.get("/trial/enter").cookies["sessionid"]
+            answers = {
+                path: ask(server, path, session) for path in ("/trial/fail", "/trial/collapse")
+            }
+            answers["/trial/queue"] = ask(server, "/trial/queue")
+            for path in QUIET:
+                assert server.get(path).status_code == 200
+        until(lambda: len(tracker.reports(kind)) >= 2, 10, "the reports of the views")
+        worker = Process(WORKERS[queue], folder, project.environment(environment), folder / "log")
+        try:
+            until(lambda: len(tracker.reports(kind)) >= 3, 40, "the report of the task")
+        finally:
+            worker.stop(signal.SIGTERM, seconds=30)
+        yield Run(kind, tracker, answers)
+
+
+@pytest.mark.slow
+def test_each_failure_is_reported_once(run: Run) -> None:
+    """A failing view and a failing task send one event each, with release and request (O2)."""
+    reports = run.tracker.reports(run.kind)
+
+    assert [answer.status_code for answer in run.answers.values()] == [500, 500, 200]
+    assert len(reports) == 3
+    for path, text in {
+        "/trial/fail": "The view fails",
+        "/trial/collapse": "The view fails",
+        "/trial/queue": "The task fails",
+    }.items():
+        request_id = run.answers[path].headers["X-Request-ID"]
+        (report,) = (report for report in reports if report.request_id == request_id)
+        assert text in report.text
+        assert (report.release, report.environment) == ("1.2.3", "trial")
+
+
+@pytest.mark.slow
+def test_nothing_about_people_is_reported(run: Run) -> None:
+    """No cookie, header, query, body, argument, e-mail or address is sent (O2)."""
+    everything = "".join(run.tracker.bodies)
+
+    assert "/trial/fail" in everything
+    for private in (SECRET, EMAIL, "203.0.113.77", "sessionid"):
+        assert private not in everything
+
+
+@pytest.mark.slow
+def test_health_paths_are_left_out_of_traces(run: Run) -> None:
+    """Other requests are traced at the rate that is asked for, those for health never (O2)."""
+    traced = run.tracker.items("transaction") if run.kind == "sentry" else []
+    told = "".join(run.tracker.bodies)
+
+    assert run.kind != "sentry" or any("/trial/enter" in json.dumps(item) for item in traced)
+    assert not [path for path in QUIET if path in told]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sentry", "bugsnag"])
+def test_nothing_is_reported_without_a_key(kind: str, tmp_path: Path) -> None:
+    """Without DSN or key a failing view is logged only (O2)."""
+    project = make(kind, "none", "gunicorn", tmp_path)
+    with tracking() as tracker:
+        keyless = {"SENTRY_DSN": "", "BUGSNAG_API_KEY": ""}
+        with project.serve({**settings(tmp_path), **tracker.variables(kind), **keyless}) as server:
+            answer = ask(server, "/trial/collapse")
+            until(lambda: "The view fails" in server.output, 5, "the line of the failure")
+
+    assert answer.status_code == 500
+    assert tracker.bodies == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sentry", "bugsnag"])
+def test_a_tracker_that_vanished_slows_nothing(kind: str, tmp_path: Path) -> None:
+    """Where packets to the tracker vanish, answers are as fast and the service stops (O2)."""
+    project = make(kind, "none", "gunicorn", tmp_path)
+    with black_hole() as port:
+        server = project.start(
+            {**settings(tmp_path), **variables(kind, port), "WEB_CONCURRENCY": "1"}
+        )
+        try:
+            until(server.serves, 40, "the start of the service")
+            began = time.monotonic()
+            answers = [ask(server, "/trial/collapse").status_code for _ in range(20)]
+            seconds = time.monotonic() - began
+            threads = len(list(Path(f"/proc/{server.pid}/task").iterdir()))
+        finally:
+            server.stop(signal.SIGTERM, seconds=30)
+
+    assert answers == [500] * 20
+    assert seconds < 4
+    assert threads < 20
+    assert server.popen.returncode == 0
