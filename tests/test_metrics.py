@@ -1,15 +1,20 @@
 """Metrics add up over the processes of a real server, and over those it replaces."""
 
+import json
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+import yaml
 
 from tests.project import PRODUCTION, Project
-from tests.services import until
-from tools.render import options
+from tests.services import Process, Redis, find, free_port, running, until
+from tools.render import largest, options, write
 
 
 @pytest.fixture(scope="module", params=options()["server"])
@@ -54,3 +59,107 @@ def test_requests_add_up_over_processes_and_their_successors(
         assert (before, after) == (40, 80)
         stranger = {"X_Forwarded_For": "203.0.113.9"}
         assert server.get("/metrics", **stranger).status_code == 404
+
+
+def rules(folder: Path) -> list[dict[str, str]]:
+    """Return the alert rules of a service."""
+    found = yaml.safe_load((folder / "deploy/prometheus/alerts.yaml").read_text())
+    return [rule for group in found["groups"] for rule in group["rules"]]
+
+
+def queries(folder: Path) -> list[str]:
+    """Return the queries of a service's dashboard, as Grafana would send them."""
+    dashboard = json.loads((folder / "deploy/grafana/dashboard.json").read_text())
+    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return [
+        query.replace("$job", "example-service").replace("$__rate_interval", "10s")
+        for query in found
+    ]
+
+
+def test_alerts_fire_when_they_ought_to(tmp_path: Path) -> None:
+    """The configuration is sound for promtool, and the tests of the alerts pass (O3)."""
+    promtool = find("promtool", "prometheus")
+    write(largest(), tmp_path)
+    folder = tmp_path / "deploy/prometheus"
+
+    for command in (
+        ("test", "rules", "alerts_test.yaml"),
+        ("check", "config", "prometheus.yaml"),
+    ):
+        done = subprocess.run([promtool, *command], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    tested = (folder / "alerts_test.yaml").read_text()
+    for rule in rules(tmp_path):
+        assert f"alertname: {rule['alert']}\n" in tested
+
+
+class Prometheus(Process):
+    """A Prometheus that scrapes a service every second."""
+
+    def __init__(self, folder: Path, target: int) -> None:
+        self.port = free_port()
+        source = folder / "deploy/prometheus"
+        text = (source / "prometheus.yaml").read_text()
+        text = text.replace("web:8000", f"127.0.0.1:{target}").replace("15s", "1s")
+        (source / "trial.yaml").write_text(text)
+        arguments = [
+            "--config.file=trial.yaml",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        program = find("prometheus", "prometheus")
+        super().__init__([program, *arguments], source, os.environ, folder / "prometheus.log")
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """Return what the API answers, or nothing while it starts."""
+        assert self.running, self.output
+        try:
+            answer = requests.get(
+                f"http://127.0.0.1:{self.port}/api/v1/{path}", params=parameters, timeout=5
+            )
+        except requests.ConnectionError:
+            return None
+        return answer.json().get("data") if answer.status_code == 200 else None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", options()["server"])
+def test_a_real_prometheus_finds_all_that_is_asked_for(name: str, tmp_path: Path) -> None:
+    """Each panel of the dashboard shows data, and each alert asks for what exists (O3)."""
+    project = Project({"server": name, "use_prometheus": True, "use_redis": True}, tmp_path)
+    with running(Redis) as redis:
+        variables = {
+            **PRODUCTION,
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'db'}",
+            "REDIS_URL": redis.url(),
+            "DJANGO_SETTINGS_MODULE": "trial_settings",
+        }
+        project.manage("migrate", "--verbosity", "0", variables=variables)
+        with project.serve(variables) as server:
+            prometheus = Prometheus(tmp_path, server.port)
+
+            def unanswered() -> list[str]:
+                for path in ("/trial/enter", "/trial/remember?value=1", "/trial/who"):
+                    assert server.get(path).status_code == 200
+                return [
+                    query
+                    for query in queries(tmp_path)
+                    if not (prometheus.ask("query", query=query) or {}).get("result")
+                ]
+
+            try:
+                until(lambda: not unanswered(), 30, "an answer to every query")
+                known = set(prometheus.ask("label/__name__/values"))
+                health = [
+                    rule["health"]
+                    for group in prometheus.ask("rules")["groups"]
+                    for rule in group["rules"]
+                ]
+            finally:
+                prometheus.stop(signal.SIGTERM)
+
+    asked = {metric for rule in rules(tmp_path) for metric in re.findall(r"(\w+)\{", rule["expr"])}
+    assert asked
+    assert asked <= known
+    assert set(health) == {"ok"}

@@ -325,7 +325,11 @@ if REDIS_URL:
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
             "OPTIONS": {
+{% if cookiecutter.use_prometheus %}
+                "CLIENT_CLASS": "apps.common.cache_metrics.Client",
+{% else %}
                 "CLIENT_CLASS": "apps.common.cache.Client",
+{% endif %}
                 "SOCKET_CONNECT_TIMEOUT": 0.25,
                 "SOCKET_TIMEOUT": 0.25,
                 "IGNORE_EXCEPTIONS": True,

@@ -1,6 +1,10 @@
 """Prometheus learns of requests, queries and dependencies, and the public of nothing."""
 
+import json
+import re
+
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 
@@ -33,3 +37,23 @@ def test_the_public_sees_no_metrics(client: Client) -> None:
 
     assert client.get("/metrics", REMOTE_ADDR="203.0.113.9").status_code == 404
     assert client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.1").status_code == 404
+
+
+def test_every_alert_has_its_row_in_the_runbook() -> None:
+    rules = (settings.BASE_DIR / "deploy/prometheus/alerts.yaml").read_text()
+    readme = (settings.BASE_DIR / "README.md").read_text()
+    table = readme.partition("| Alert |")[2].partition("\n\n")[0]
+
+    alerts = re.findall(r"alert: (\w+)", rules)
+
+    assert alerts
+    assert re.findall(r"(?m)^\| `(\w+)` \|", table) == alerts
+
+
+def test_every_panel_asks_for_the_service_that_is_chosen() -> None:
+    dashboard = json.loads((settings.BASE_DIR / "deploy/grafana/dashboard.json").read_text())
+
+    queries = [query["expr"] for panel in dashboard["panels"] for query in panel["targets"]]
+
+    assert queries
+    assert all('job="$job"' in query for query in queries)
