@@ -8,6 +8,7 @@ from celery.beat import PersistentScheduler
 from celery.signals import (
     beat_init,
     before_task_publish,
+    celeryd_init,
     setup_logging,
     task_postrun,
     task_prerun,
@@ -62,6 +63,12 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def keep_logging(**options: Any) -> None:
     """Leave logging as settings.LOGGING has it, by answering Celery's signal."""
+
+
+@celeryd_init.connect
+def leave_out_banner(instance: Any, **options: Any) -> None:
+    """Print log lines only."""
+    instance.quiet = True
 
 
 @before_task_publish.connect

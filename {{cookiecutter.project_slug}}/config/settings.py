@@ -33,12 +33,12 @@ SITE_NAME = env.text(
 )
 ENVIRONMENT = env.text(
     "ENVIRONMENT",
-    "Name of this installation, for reports and log lines.",
+    "Name of this installation, for monitoring.",
     default="production",
 )
 RELEASE = env.text(
     "RELEASE",
-    "Version of the code that runs here, for reports.",
+    "Version of the code that runs here, for monitoring.",
     default="",
 )
 SECRET_KEY, *_ = env.secret_keys(

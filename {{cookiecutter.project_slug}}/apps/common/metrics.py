@@ -84,11 +84,16 @@ QUERIES = Histogram(
 METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 
-class Dependencies(Collector):
-    """Asks every dependency how it is when Prometheus asks."""
+class State(Collector):
+    """Tells what runs, and asks every dependency how it is, when Prometheus asks."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield 1 for each dependency that answers, and 0 for each that does not."""
+        """Yield the release, and 1 for each dependency that answers, 0 for each that does not."""
+        info = GaugeMetricFamily(
+            "service_info", "What runs here, and where.", labels=["environment", "release"]
+        )
+        info.add_metric([settings.ENVIRONMENT, settings.RELEASE], 1)
+        yield info
         up = GaugeMetricFamily(
             "dependency_up", "Whether a dependency answers.", labels=["dependency", "required"]
         )
@@ -102,7 +107,7 @@ class Dependencies(Collector):
         yield from ()
 
 
-registry.register(Dependencies())
+registry.register(State())
 
 
 class MetricsMiddleware:

@@ -20,6 +20,7 @@ def test_requests_queries_and_dependencies_are_counted(client: Client) -> None:
     assert "http_request_duration_seconds_count{" + labels + "} " in metrics
     assert 'database_query_duration_seconds_count{database="default"}' in metrics
     assert 'dependency_up{dependency="database",required="true"} 1.0' in metrics
+    assert 'service_info{environment="production",release=""} 1.0' in metrics
 
 
 @pytest.mark.django_db
