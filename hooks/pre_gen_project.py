@@ -23,20 +23,21 @@ DEPENDENCIES = """
 allow_cidr amqp annotated_types anyio asgiref ast_serialize attr attrs autobahn automat billiard
 boolean boolean_py boto3 botocore brotli bugsnag cachecontrol cbor2 celery certifi cffi cgi cgitb
 charset_normalizer click click_didyoumean click_plugins click_repl constantly cryptography cyclonedx
-cyclonedx_python_lib daphne dateutil defusedxml django django_allow_cidr django_environ django_ninja
-django_permissions_policy django_redis django_storages django_stubs django_stubs_ext django_tasks_db
-djangorestframework dockerflow dotenv drf_spectacular drf_spectacular_sidecar elastic_transport
-elasticsearch environ filelock gunicorn h11 hiredis httptools hyperlink idna incremental inflection
-iniconfig jmespath jsonschema jsonschema_specifications kombu legacy_cgi librt license_expression
-markdown_it markdown_it_py mdurl msgpack mypy mypy_django_plugin mypy_extensions mypyc ninja
-packageurl packageurl_python packaging packaging_legacy_version pathspec pip pip_api pip_audit
-pip_requirements_parser platformdirs pluggy prometheus_client prompt_toolkit psycopg psycopg_binary
-psycopg_pool py py_serializable pycparser pydantic pydantic_core pygments pyopenssl pyparsing pytest
-pytest_django pytest_env python_dateutil python_dotenv pyuwsgi pyyaml redis referencing requests
-rest_framework rich rpds rpds_py ruff s3transfer sentry_sdk service_identity six sniffio
-sortedcontainers sqlparse storages structlog tomli tomli_w twisted txaio types_pyyaml
-typing_extensions typing_inspection tzlocal ujson uritemplate urllib3 uvicorn uvicorn_worker uvloop
-uwsgidecorators vine wcwidth webob whitenoise yaml zope zope_interface
+cyclonedx_python_lib daphne dateutil dbbackup defusedxml django django_allow_cidr django_dbbackup
+django_environ django_ninja django_permissions_policy django_redis django_storages django_stubs
+django_stubs_ext django_tasks_db djangorestframework dockerflow dotenv drf_spectacular
+drf_spectacular_sidecar elastic_transport elasticsearch environ filelock gunicorn h11 hiredis
+httptools hyperlink idna incremental inflection iniconfig jmespath jsonschema
+jsonschema_specifications kombu legacy_cgi librt license_expression markdown_it markdown_it_py mdurl
+msgpack mypy mypy_django_plugin mypy_extensions mypyc ninja packageurl packageurl_python packaging
+packaging_legacy_version pathspec pip pip_api pip_audit pip_requirements_parser platformdirs pluggy
+prometheus_client prompt_toolkit psycopg psycopg_binary psycopg_pool py py_serializable pycparser
+pydantic pydantic_core pygments pyopenssl pyparsing pytest pytest_django pytest_env python_dateutil
+python_dotenv pyuwsgi pyyaml redis referencing requests rest_framework rich rpds rpds_py ruff
+s3transfer sentry_sdk service_identity six sniffio sortedcontainers sqlparse storages structlog
+tomli tomli_w twisted txaio types_pyyaml typing_extensions typing_inspection tzlocal ujson
+uritemplate urllib3 uvicorn uvicorn_worker uvloop uwsgidecorators vine wcwidth webob whitenoise yaml
+zope zope_interface
 """
 
 

@@ -130,6 +130,9 @@ INSTALLED_APPS = [
     "apps.common",
     "apps.notes",
     "apps.users",
+{% if cookiecutter.use_dbbackup %}
+    "dbbackup",
+{% endif %}
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -483,6 +486,58 @@ if AWS_STORAGE_BUCKET_NAME:
     )
     for directive in ("script-src", "style-src", "img-src", "font-src"):
         SECURE_CSP.setdefault(directive, [CSP.SELF]).append(static_origin)
+{% endif %}
+{% if cookiecutter.use_dbbackup %}
+
+# Backups
+
+BACKUP_DIRECTORY = env.text(
+    "BACKUP_DIRECTORY",
+    "Folder that keeps the backups, and holds a new one before it goes to a bucket.",
+    default="/backups",
+)
+BACKUP_S3_BUCKET = env.text(
+    "BACKUP_S3_BUCKET",
+    "Bucket that keeps the backups instead; the credentials are those of the AWS SDK.",
+    default="",
+    example="{{ cookiecutter.__kebab }}-backups",
+)
+BACKUP_S3_REGION_NAME = env.text(
+    "BACKUP_S3_REGION_NAME", "Region of that bucket.", default="us-east-1"
+)
+BACKUP_S3_ENDPOINT_URL = env.text(
+    "BACKUP_S3_ENDPOINT_URL",
+    "Address of a storage other than Amazon's that has that bucket.",
+    default="",
+)
+BACKUP_KEEP = env.integer("BACKUP_KEEP", "How many backups are kept.", default=14, minimum=1)
+BACKUP_PUBLIC_KEY = env.text(
+    "BACKUP_PUBLIC_KEY",
+    "OpenPGP key that backups are encrypted with, as text; without it they are not.",
+    default="",
+)
+BACKUP_PRIVATE_KEY = env.text(
+    "BACKUP_PRIVATE_KEY",
+    "Its other half, without a passphrase; only restoring needs it.",
+    default="",
+)
+STORAGES["dbbackup"] = {
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"location": BACKUP_DIRECTORY, "file_permissions_mode": 0o600},
+}
+if BACKUP_S3_BUCKET:
+    STORAGES["dbbackup"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": BACKUP_S3_BUCKET,
+            "region_name": BACKUP_S3_REGION_NAME,
+            "endpoint_url": BACKUP_S3_ENDPOINT_URL or None,
+            "custom_domain": None,
+        },
+    }
+DBBACKUP_FILENAME_TEMPLATE = "{{ cookiecutter.__kebab }}-{datetime}.{extension}"
+DBBACKUP_SEND_EMAIL = False
+DBBACKUP_TMP_DIR = BACKUP_DIRECTORY
 {% endif %}
 
 # E-mail
