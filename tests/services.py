@@ -186,11 +186,11 @@ class Service:
     def frozen(self) -> Iterator[None]:
         """Accept connections and answer none for a while."""
         assert self.process
-        self.process.send(signal.SIGSTOP)
+        os.killpg(self.process.pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            self.process.send(signal.SIGCONT)
+            os.killpg(self.process.pid, signal.SIGCONT)
 
 
 class Postgres(Service):

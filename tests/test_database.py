@@ -74,8 +74,9 @@ def variables(url: str) -> dict[str, str]:
 
 @pytest.fixture
 def server(name: str, projects: Projects, variables: dict[str, str]) -> Iterator[Server]:
-    """Run a service under each server, with two workers."""
+    """Run a service with a migrated database under each server, with two workers."""
     environment = {**variables, "WEB_CONCURRENCY": str(WORKERS)}
+    projects(server=name).manage("migrate", "--verbosity", "0", variables=environment)
     with projects(server=name).serve(environment) as running:
         yield running
 

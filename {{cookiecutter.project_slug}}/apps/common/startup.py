@@ -87,8 +87,10 @@ def leave(number: int, frame: FrameType | None) -> NoReturn:
 
 def warn_of_unapplied_migrations() -> None:
     """Log how many migrations are missing; the service runs without its schema."""
-    connection = connections[DEFAULT_DB_ALIAS].copy()
+    connection = connections[DEFAULT_DB_ALIAS].copy(alias="startup")
     connection.settings_dict.get("OPTIONS", {}).pop("pool", None)
+    # Django reads the applied migrations by the alias of the connection that it was given.
+    connections["startup"] = connection
     with warnings.catch_warnings():
         # Django warns of queries during initialization; this connection is nobody else's.
         warnings.filterwarnings("ignore", "Accessing the database during app initialization")
@@ -100,5 +102,6 @@ def warn_of_unapplied_migrations() -> None:
             return
         finally:
             connection.close()
+            del connections["startup"]
     if plan:
         logger.warning("%d migrations are not applied: run manage.py migrate", len(plan))
