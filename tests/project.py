@@ -148,7 +148,7 @@ class Project:
     def command(self) -> list[str]:
         """Return the command of its image."""
         lines = (self.folder / "Dockerfile").read_text().splitlines()
-        (line,) = (line for line in lines if line.startswith("CMD "))
+        line, *_ = (line for line in lines if line.startswith("CMD "))
         found = json.loads(line.removeprefix("CMD "))
         assert isinstance(found, list)
         return found
