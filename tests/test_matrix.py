@@ -20,15 +20,15 @@ from tools.render import APART, ROOT, SERVICE, Answers, context, full_product, o
 type Check = Callable[..., str]
 
 
-def problem(answers: Answers, path: str = "", old: str = "", new: str = "") -> str:
-    """Return what the matrix finds in a service, with one change in one file of the template."""
+def problems(group: list[Answers], path: str = "", old: str = "", new: str = "") -> list[str]:
+    """Return what the matrix finds in services, with one change in one file of the template."""
     originals = render.sources()
 
     def sources() -> list[render.Source]:
         return [change(file, old, new) if file.path == path else file for file in originals]
 
     with mock.patch.object(render, "sources", sources):
-        return matrix.check([render.complete(answers)])[0]
+        return matrix.check([render.complete(answers) for answers in group])
 
 
 def change(file: render.Source, old: str, new: str) -> render.Source:
@@ -39,11 +39,17 @@ def change(file: render.Source, old: str, new: str) -> render.Source:
 
 
 @pytest.fixture(scope="module")
-def check(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Check]:
-    """Run ``problem`` in a process like those of the matrix."""
+def check_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[str]]]:
+    """Run ``problems`` in a process like those of the matrix."""
     folder = tmp_path_factory.mktemp("matrix")
     with ProcessPoolExecutor(1, get_context("spawn"), matrix.start, [folder]) as pool:
-        yield lambda *arguments: pool.submit(problem, *arguments).result()
+        yield lambda *arguments: pool.submit(problems, *arguments).result()
+
+
+@pytest.fixture(scope="module")
+def check(check_all: Callable[..., list[str]]) -> Check:
+    """Return a function that returns what is wrong with a single service."""
+    return lambda answers, *change: check_all([answers], *change)[0]
 
 
 BREAKAGES = {
@@ -212,6 +218,73 @@ def test_breakage_leaves_other_combinations_alone(check: Check, breakage: str) -
     found = check({}, path, old, new)
 
     assert not found
+
+
+PAIR = '{% if cookiecutter.static_files == "s3" and not cookiecutter.use_redis %}\n'
+RARE_BREAKAGES = {
+    "setting that no other reads": (
+        "config/settings.py",
+        "\nenv.check()",
+        f'\n{PAIR}SILENCED_SYSTEM_CHECKS = ["security.W003"]\n{{% endif %}}\nenv.check()',
+        "silenced",
+    ),
+    "setting that is read while loading": (
+        "config/settings.py",
+        "\nenv.check()",
+        f'\n{PAIR}INSTALLED_APPS += ["apps.nothing"]\n{{% endif %}}\nenv.check()',
+        "apps.nothing",
+    ),
+    "setting that only a server reads": (
+        "config/settings.py",
+        "\nenv.check()",
+        f"\n{PAIR}assert process.role == 'command'\n{{% endif %}}\nenv.check()",
+        "AssertionError",
+    ),
+    "import of the settings": (
+        "config/settings.py",
+        "\nenv.check()",
+        f"\n{PAIR}from apps.users import models\n{{% endif %}}\nenv.check()",
+        "Apps aren't loaded yet",
+    ),
+    "model without migration": (
+        "apps/users/models.py",
+        "class User(AbstractUser):\n",
+        "class User(AbstractUser):\n"
+        f"{PAIR}    class Meta(AbstractUser.Meta):\n        ordering = ('username',)\n"
+        "{% endif %}\n",
+        "makemigrations --check",
+    ),
+    "address": (
+        "config/urls.py",
+        "urlpatterns = [\n",
+        f'urlpatterns = [\n{PAIR}    path("x/", None),\n{{% endif %}}\n',
+        "view must be a callable",
+    ),
+    "module that is imported late": (
+        "apps/common/management/commands/check_dependencies.py",
+        '"""\n',
+        f'"""\n{PAIR}import nothing\n{{% endif %}}\n',
+        "nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("breakage", RARE_BREAKAGES)
+def test_breakage_of_one_pair_of_answers_is_found_among_sound_services(
+    check_all: Callable[..., list[str]], breakage: str
+) -> None:
+    """What only two answers together break is found there, whatever was checked before (T11)."""
+    path, old, new, expected = RARE_BREAKAGES[breakage]
+    group = [
+        {"static_files": static_files, "use_redis": use_redis}
+        for static_files in ("nginx", "s3")
+        for use_redis in (True, False, True)
+    ]
+
+    found = check_all(group, path, old, new)
+
+    assert expected in found.pop(4)
+    assert found == [""] * 5
 
 
 def test_plain_commands_agree(check: Check, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What every service is checked for, from inside: its folder is the current one."""
 
-import ast
 import importlib
 import re
 import sys
@@ -20,8 +19,10 @@ SERVERS = ("config/asgi.py", "config/wsgi.py")
 WORKER = "config/celery.py"
 # What parameters of addresses are tried with: each converter or expression takes one of them.
 SAMPLES = (1, "1", "a", "a/b", "a.json", "json", UUID(int=1))
-# A module in a string, as settings name them.
-DOTTED = re.compile(r"[a-z_]\w*(\.\w+)+")
+# The first part of a module's name, where it is imported or stands in a string of settings.
+NAMED = re.compile(
+    r"""(?:^\s*(?:from|import) |(?<=")(?=[a-z_]\w*(?:\.\w+)+"))(\w+)""", re.MULTILINE
+)
 
 
 def check(paths: Set[str]) -> None:
@@ -33,6 +34,19 @@ def check(paths: Set[str]) -> None:
     check_migrations()
     check_urls()
     check_applications(paths)
+
+
+def load() -> None:
+    """Load what a server and most commands load: applications, addresses and migrations."""
+    from django.apps import apps
+    from django.conf import settings
+    from django.db.migrations.loader import MigrationLoader
+    from django.template import engines
+
+    apps.populate(settings.INSTALLED_APPS)
+    check_urls()
+    engines.all()
+    MigrationLoader(None)
 
 
 def check_system() -> None:
@@ -133,27 +147,19 @@ def module(path: str) -> str:
 
 def check_imports(path: str, content: bytes, requirements: bytes) -> None:
     """Raise if a file imports, or names in a setting, a library that the service does not lock."""
-    if strangers := named(path, content) & not_locked(requirements):
+    if strangers := named(content) & not_locked(requirements):
         raise AssertionError(
             f"{path} needs {', '.join(sorted(strangers))}: requirements.txt does not"
         )
 
 
-@lru_cache(maxsize=4000)
-def named(path: str, content: bytes) -> frozenset[str]:
+@lru_cache(maxsize=1000)
+def named(content: bytes) -> frozenset[str]:
     """Return the modules, without what follows a dot, that a file names."""
-    found = set()
-    for node in ast.walk(ast.parse(content, path)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.update([node.value] if DOTTED.fullmatch(node.value) else [])
-    return frozenset(name.partition(".")[0] for name in found)
+    return frozenset(NAMED.findall(content.decode()))
 
 
-@lru_cache(maxsize=4000)
+@lru_cache(maxsize=100)
 def not_locked(requirements: bytes) -> frozenset[str]:
     """Return the modules in this environment that a service does not lock."""
     names = re.findall(r"^([\w.-]+)==", requirements.decode(), re.MULTILINE)

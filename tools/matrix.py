@@ -1,14 +1,16 @@
 """``make matrix`` renders and checks every combination of answers.
 
-Each service is checked in a process of its own. It is forked from one that has imported the
-libraries but no settings, and that learns from each service what to import before the next.
+Each service is checked in a process of its own. That is forked from one that has loaded a
+service before, and all that a service reads while it is loaded must be the same for both. If
+it is not, or if anything else is wrong, the service is checked again in a process that has
+loaded nothing but libraries.
 """
 
 import argparse
 import atexit
 import gc
 import importlib
-import json
+import logging
 import multiprocessing
 import os
 import random
@@ -21,12 +23,18 @@ import traceback
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import find_spec, spec_from_file_location
-from itertools import batched
+from importlib.util import spec_from_file_location
+from itertools import groupby, islice
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -40,7 +48,7 @@ from rich.progress import (
 from rich.table import Table
 
 from tools import checks
-from tools.render import ROOT, Answers, command, full_product, options, render
+from tools.render import APART, ROOT, Answers, command, full_product, options, render
 
 # How long one service may take, in seconds.
 LIMIT = 60
@@ -74,10 +82,19 @@ COLUMNS = (
     TextColumn("left"),
 )
 
+# Options whose answers Python reads late: services that differ in nothing else load the same.
+LATE = ("static_files", "use_elasticsearch", "task_queue", "use_redis")
+SETTINGS = PRODUCTION["DJANGO_SETTINGS_MODULE"]
+NO_ANSWER = f"The process ended without an answer, or took longer than {LIMIT} s."
+MISSING = object()
+IMPORT = re.compile(rb"^\s*(?:from|import) (?:[^(\n]+\([^)]+\)|.+)", re.MULTILINE)
+
 # A service and what is wrong with it.
 type Failure = tuple[Answers, str]
-# A file, its code, and whether it is a package.
-type Module = tuple[str, CodeType, bool]
+# A file, its content, and whether it is a package.
+type Module = tuple[str, bytes, bool]
+# What is wrong with a service, the modules it has looked for, and the patterns it has compiled.
+type Result = tuple[str, list[str], list[tuple[str, int]]]
 
 
 def production(answers: Answers) -> dict[str, str]:
@@ -85,27 +102,62 @@ def production(answers: Answers) -> dict[str, str]:
     return PRODUCTION | {"CELERY_BROKER_URL": BROKERS.get(answers["task_queue"], "")}
 
 
+@dataclass(eq=False)
+class Service:
+    """The files of a service, those of them that are modules, and its environment."""
+
+    files: dict[str, bytes]
+    modules: dict[str, Module]
+    environment: dict[str, str]
+
+
 class Bench:
-    """A folder that holds one service after the other, and the process that checks it."""
+    """A folder that holds one service after the other, and the processes that check them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files: dict[str, bytes] = {}
-        self.own: dict[str, Module] = {}
-        self.libraries: dict[str, Module] = {}
         self.tried: set[str] = set()
         (folder / "staticfiles").mkdir()
 
-    def check(self, answers: Answers) -> str:
-        """Return what is wrong with a service, or nothing."""
+    def check(self, group: Sequence[Answers]) -> list[str]:
+        """Return, for each service, what is wrong with it, or nothing."""
+        services = [self.service(answers) for answers in group]
+        problems = []
+        ancestors: list[Ancestor] = []
+        for service in services:
+            if isinstance(service, str):
+                problems.append(service)
+                continue
+            self.place(service.files)
+            ancestor = next((known for known in reversed(ancestors) if known.fits(service)), None)
+            problem = ancestor.check(service) if ancestor else NO_ANSWER
+            if problem:
+                ancestors.append(Ancestor(self.folder, services, service))
+                problem = ancestors[-1].check(service)
+            problems.append(problem)
+        for ancestor in ancestors:
+            self.learn(ancestor.end())
+        return problems
+
+    def service(self, answers: Answers) -> Service | str:
+        """Return a service, or why it cannot be rendered or compiled."""
+        modules = {}
         try:
-            self.place({name: content for name, (_, content) in render(answers).items()})
+            files = {name: content for name, (_, content) in render(answers).items()}
+            for name, content in files.items():
+                if name.endswith(".py"):
+                    path = str(self.folder / name)
+                    code(path, content)
+                    modules[checks.module(name)] = path, content, name.endswith("/__init__.py")
+                    if not checks.is_test(name):
+                        checks.check_imports(name, content, files["requirements.txt"])
         except Exception as error:  # noqa: BLE001 - whatever goes wrong is a finding
             return explain(error)
-        return self.fork(production(answers))
+        return Service(files, modules, production(answers))
 
     def place(self, files: dict[str, bytes]) -> None:
-        """Write the files that differ from those of the service before, and compile Python."""
+        """Write the files that differ from those of the service before."""
         for name in self.files.keys() - files.keys():
             (self.folder / name).unlink()
         for name, content in files.items():
@@ -114,120 +166,197 @@ class Bench:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
         self.files = files
-        self.own = {}
-        for name, content in files.items():
-            if name.endswith(".py"):
-                path = str(self.folder / name)
-                compiled = code(path, content)
-                self.own[checks.module(name)] = path, compiled, name.endswith("/__init__.py")
-                if not checks.is_test(name):
-                    checks.check_imports(name, content, files["requirements.txt"])
 
-    def fork(self, environment: dict[str, str]) -> str:
-        """Return what is wrong with the service according to a process of its own."""
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            try:
-                signal.alarm(LIMIT)
-                modules, patterns = set(sys.modules), set(re._cache)
-                problem = self.inside(environment)
-                answer = [
-                    problem,
-                    [name for name in sys.modules if name not in modules],
-                    [key[1:] for key in re._cache if key not in patterns and key[0] is str],
-                ]
-                with os.fdopen(writer, "w") as pipe:
-                    json.dump(answer, pipe)
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader) as pipe:
-            answer = pipe.read()
-        os.waitpid(child, 0)
-        if not answer:
-            return f"The process ended without an answer, or took longer than {LIMIT} s."
-        problem, modules, patterns = json.loads(answer)
-        self.learn(modules)
+    def learn(self, modules: Iterable[str]) -> None:
+        """Import what services have imported, unless it needs settings.
+
+        A module that registers a check is not imported: services without it would run that.
+        """
+        from django.core.checks.registry import registry
+
+        for name in modules:
+            if name in self.tried:
+                continue
+            self.tried.add(name)
+            before = registry.registered_checks.copy(), registry.deployment_checks.copy()
+            with suppress(Exception):
+                importlib.import_module(name)
+            if before != (registry.registered_checks, registry.deployment_checks):
+                registry.registered_checks, registry.deployment_checks = before
+                del sys.modules[name]
+        # Otherwise each change of a level would go through the loggers of all libraries.
+        logging.root.manager.loggerDict.clear()
+
+
+class Ancestor:
+    """A process that has loaded a service, and from which those that load the same are forked."""
+
+    def __init__(self, folder: Path, services: Sequence[Service | str], first: Service) -> None:
+        self.folder = folder
+        self.services = services
+        self.first = first
+        self.modules = first.modules
+        self.sought: dict[str, Module | None] = {}
+        self.settings: dict[str, Any] = {}
+        self.learned: dict[str, None] = {}
+        self.process, self.pipe = fork(self.serve)
+        self.loaded: list[str] = self.receive() or []
+
+    def fits(self, service: Service) -> bool:
+        """Return whether a service has the same modules, of those that were looked for so far.
+
+        Its settings differ, and are loaded anew, but must import what the first one's did.
+        """
+        same = {name for name in self.loaded if service.modules.get(name) == self.modules.get(name)}
+        return same | {SETTINGS} >= set(self.loaded) and imports(service) == imports(self.first)
+
+    def check(self, service: Service) -> str:
+        """Return what is wrong with a service, or which setting differs."""
+        with suppress(OSError):
+            self.pipe.send(self.services.index(service))
+        problem, modules, patterns = self.receive() or (NO_ANSWER, [], [])
+        self.learned.update(dict.fromkeys(modules))
         for pattern, flags in patterns:
             re.compile(pattern, flags)
-        gc.freeze()
         return problem
 
-    def inside(self, environment: dict[str, str]) -> str:
-        """Check the service in this process, which is nothing else from now on."""
+    def receive(self) -> Any:
+        """Return what the process says, or nothing if it has ended."""
+        with suppress(EOFError, OSError):
+            return self.pipe.recv()
+
+    def end(self) -> Iterable[str]:
+        """End the process and return the libraries' modules that services have looked for."""
+        with suppress(OSError):
+            self.pipe.send(None)
+        os.waitpid(self.process, 0)
+        return self.learned
+
+    def serve(self, pipe: Connection) -> None:
+        """Load the first service, and answer how each service is that is asked for."""
         gc.disable()
         atexit._clear()
         sys.dont_write_bytecode = True
         warnings.resetwarnings()
         warnings.simplefilter("error")
         os.environ.clear()
-        os.environ.update(environment)
         os.chdir(self.folder)
-        sys.path[:] = [
-            str(self.folder),
-            *(path for path in sys.path if path not in ("", str(ROOT))),
-        ]
+        others = (path for path in sys.path if path not in ("", str(ROOT)))
+        sys.path[:] = [str(self.folder), *others]
         sys.meta_path.insert(0, self)
-        output = os.fdopen(os.memfd_create("output"), "w+")
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
-        sys.stdout = sys.stderr = output
-        problem = ""
+        self.patterns = len(re._cache)
+        problem = attempt(self.load, self.first)
+        pipe.send(list(self.sought))
         try:
-            checks.check(self.files.keys())
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever goes wrong is a finding
-            problem = explain(error)
-        atexit._run_exitfuncs()
-        output.seek(0)
-        return "\n".join(filter(None, (output.read().strip(), problem)))
+            for number in iter(pipe.recv, None):
+                failed = problem, [], []
+                pipe.send(failed if problem else self.descend(self.services[number]))
+        finally:
+            atexit._run_exitfuncs()
+
+    def load(self, service: Service) -> None:
+        """Load a service, and record the settings that are read meanwhile."""
+        from django.conf import LazySettings
+
+        original = LazySettings.__getattr__
+
+        def read(settings: LazySettings, name: str) -> Any:
+            self.settings[name] = MISSING
+            value = original(settings, name)
+            self.settings[name] = deepcopy(value)
+            return value
+
+        LazySettings.__getattr__ = read  # type: ignore[method-assign]
+        checks.load()
+        LazySettings.__getattr__ = original  # type: ignore[method-assign]
+
+    def descend(self, service: Service) -> Result:
+        """Return what a process forked from this one finds."""
+        child, pipe = fork(lambda pipe: pipe.send(self.result(service)))
+        try:
+            return pipe.recv()
+        except EOFError:
+            return NO_ANSWER, [], []
+        finally:
+            os.waitpid(child, 0)
+
+    def result(self, service: Service) -> Result:
+        """Check a service in this process, which is nothing else from now on."""
+        problem = attempt(self.examine, service)
+        modules = [name for name, own in self.sought.items() if not own]
+        compiled = islice(re._cache, self.patterns, None)
+        return problem, modules, [key[1:] for key in compiled if key[0] is str]
+
+    def examine(self, service: Service) -> None:
+        """Raise unless the settings that were read are the same, and all checks are passed."""
+        from django.conf import settings
+        from django.utils.functional import empty
+
+        self.modules = service.modules
+        del sys.modules[SETTINGS]
+        settings._wrapped = empty
+        for name, value in self.settings.items():
+            if getattr(settings, name, MISSING) != value:
+                raise AssertionError(f"{name} differs")
+        try:
+            checks.check(service.files.keys())
+        finally:
+            atexit._run_exitfuncs()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return how to load a module that is compiled already."""
-        known = self.own.get(name) or self.libraries.get(name)
-        if not known:
+        """Return how to load a module of the service, and remember what is looked for."""
+        module = self.sought[name] = self.modules.get(name)
+        if not module:
             return None
-        file, compiled, is_package = known
+        file, content, is_package = module
         loader = SourceFileLoader(name, file)
-        loader.get_code = lambda _: compiled  # type: ignore[method-assign]
+        loader.get_code = lambda _: code(file, content)  # type: ignore[method-assign]
         folders = [str(Path(file).parent)] if is_package else None
         return spec_from_file_location(
             name, file, loader=loader, submodule_search_locations=folders
         )
 
-    def learn(self, modules: Iterable[str]) -> None:
-        """Import what a service has imported, or remember its code if it needs settings.
 
-        So does a module that registers a check, which is not for services without it.
-        """
-        from django.core.checks.registry import registry
+def imports(service: Service) -> list[bytes]:
+    """Return the statements with which the settings of a service import modules."""
+    _, content, _ = service.modules[SETTINGS]
+    return IMPORT.findall(content)
 
-        for name in modules:
-            if name in self.tried or name in self.own:
-                continue
-            self.tried.add(name)
-            before = registry.registered_checks.copy(), registry.deployment_checks.copy()
-            try:
-                importlib.import_module(name)
-            except Exception:  # noqa: BLE001 - it needs settings, and is imported with them
-                self.remember(name)
-            if before != (registry.registered_checks, registry.deployment_checks):
-                registry.registered_checks, registry.deployment_checks = before
-                del sys.modules[name]
-                self.remember(name)
 
-    def remember(self, name: str) -> None:
-        """Keep the code of a library's module, to be executed by each service that imports it."""
+def fork(work: Callable[[Connection], object]) -> tuple[int, Connection]:
+    """Return the number of a new process that does this work, and a connection to it."""
+    ours, theirs = Pipe()
+    gc.freeze()
+    process = os.fork()
+    if not process:
         try:
-            spec = find_spec(name)
-        except Exception:  # noqa: BLE001 - not even the package that holds it
-            return
-        if spec and isinstance(spec.loader, SourceFileLoader):
-            package = bool(spec.submodule_search_locations)
-            self.libraries[name] = spec.origin, spec.loader.get_code(name), package
+            ours.close()
+            work(theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    return process, ours
 
 
-@lru_cache(maxsize=4000)
+def attempt(work: Callable[[Service], None], service: Service) -> str:
+    """Return what is printed and raised while this process does something with a service."""
+    signal.alarm(LIMIT)
+    os.environ.update(service.environment)
+    output = os.fdopen(os.memfd_create("output"), "w+")
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    sys.stdout = sys.stderr = output
+    problem = ""
+    try:
+        work(service)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever goes wrong is a finding
+        problem = explain(error)
+    signal.alarm(0)
+    output.seek(0)
+    return "\n".join(filter(None, (output.read().strip(), problem)))
+
+
+@lru_cache(maxsize=1000)
 def code(path: str, content: bytes) -> CodeType:
     """Return a compiled module."""
     return compile(content, path, "exec", dont_inherit=True)
@@ -245,6 +374,7 @@ def start(folder: Path) -> None:
     global bench
     # What was compiled once stays so, or each service would compile it again.
     re._MAXCACHE = 10_000  # type: ignore[attr-defined]
+    SourceFileLoader.get_code = cache(SourceFileLoader.get_code)  # type: ignore[method-assign]
     sys.dont_write_bytecode = False
     # A module that is given up for want of settings may complain.
     sys.unraisablehook = lambda _: None
@@ -254,14 +384,14 @@ def start(folder: Path) -> None:
 
 def check(group: Sequence[Answers]) -> list[str]:
     """Return, for each service, what is wrong with it."""
-    return [bench.check(answers) for answers in group]
+    return bench.check(group)
 
 
 def run(services: Sequence[Answers], workers: int, console: Console) -> list[Failure]:
     """Return the failures, and show meanwhile how far the checks are."""
     failures: list[Failure] = []
     memory = Path("/dev/shm")
-    groups = list(batched(services, 32))
+    groups = [list(group) for _, group in groupby(sorted(services, key=order), early)]
     with (
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
         multiprocessing.get_context("fork").Pool(workers, start, [Path(folder)]) as pool,
@@ -276,6 +406,16 @@ def run(services: Sequence[Answers], workers: int, console: Console) -> list[Fai
             progress.update(task, completed=done, failed=len(failures))
             report(done, len(services), len(failures))
     return failures
+
+
+def early(answers: Answers) -> list[str]:
+    """Return the answers that services must have in common to load the same."""
+    return [str(value) for name, value in answers.items() if name not in (*APART, *LATE)]
+
+
+def order(answers: Answers) -> tuple[list[str], list[str]]:
+    """Return what brings services that load the same together."""
+    return early(answers), [str(answers[name]) for name in LATE]
 
 
 def sparsely(console: Console) -> Callable[[int, int, int], None]:

@@ -139,7 +139,7 @@ def sources() -> list[Source]:
     ]
 
 
-@lru_cache(maxsize=2000)
+@lru_cache(maxsize=1000)
 def content(file: Source, named: tuple[tuple[str, Any], ...]) -> bytes:
     """Return what a file becomes with the answers that it names."""
     if file.template is None:
@@ -188,8 +188,7 @@ def render(answers: Mapping[str, Any], only: str | None = None) -> dict[str, tup
     return {
         file.path: (file.mode, content(file, answers_in(file, full)))
         for file in sources()
-        if only in (None, file.path)
-        and not any(str(part) in pruned for part in (file.path, *Path(file.path).parents))
+        if only in (None, file.path) and file.path not in pruned
     }
 
 
