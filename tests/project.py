@@ -33,10 +33,12 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse, JsonResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 from config import urls
 
 
+@csrf_exempt
 def slow(request):
     print("SLOW REQUEST BEGINS", flush=True)
     time.sleep(float(request.GET["seconds"]))
