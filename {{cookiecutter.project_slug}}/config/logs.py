@@ -6,6 +6,7 @@ import json
 import logging
 import re
 {% if cookiecutter.logging == "structlog" %}
+import sys
 from datetime import UTC, datetime
 {% endif %}
 from typing import Any
@@ -70,21 +71,19 @@ PROCESSORS: list[Any] = [
 ]
 
 
-class Formatter(ProcessorFormatter):
-    """Renders a line, and the summary of a request in a third of the time that this takes."""
+encode = json.JSONEncoder(default=str).encode
 
-    encode = json.JSONEncoder(default=str).encode
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record."""
-        if not hasattr(record, "summary"):
-            return super().format(record)
-        line = {
-            "event": record.name,
-            "level": record.levelname.lower(),
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
-        }
-        return self.encode(line | structlog.contextvars.get_contextvars() | record.summary)
+def print_summary(level: int, summary: dict[str, Any]) -> None:
+    """Print the line of a request, which on its way through a logger would take thrice the time."""
+    line = {
+        "event": "request.summary",
+        "level": logging.getLevelName(level).lower(),
+        "timestamp": datetime.now(UTC).isoformat(),
+    }
+    line |= structlog.contextvars.get_contextvars() | summary
+    sys.stdout.write(f"{encode(line)}\n")
+    sys.stdout.flush()
 {% else %}
 
 
@@ -131,7 +130,7 @@ def configuration(level: str, *, readable: bool = False) -> dict[str, Any]:
         ]
     )
     formatter: dict[str, Any] = {
-        "()": ProcessorFormatter if readable else Formatter,
+        "()": ProcessorFormatter,
         "foreign_pre_chain": PROCESSORS,
         "processors": [ProcessorFormatter.remove_processors_meta, *renderers],
     }

@@ -5,7 +5,6 @@ import logging
 import re
 import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import ip_address
@@ -80,9 +79,9 @@ class RequestMiddleware:
 
 def identify(request: HttpRequest) -> str:
     """Return the id of a request, which its lines carry from now on."""
-    claimed = request.META.get("HTTP_X_REQUEST_ID", "")
-    believed = REQUEST_ID.fullmatch(claimed) and is_trusted(request.META.get("REMOTE_ADDR", ""))
-    request_id = claimed if believed else uuid.uuid4().hex
+    request_id: str = request.META.get("HTTP_X_REQUEST_ID", "")
+    if not (REQUEST_ID.fullmatch(request_id) and is_trusted(request.META.get("REMOTE_ADDR", ""))):
+        request_id = secrets.token_hex(16)
     logs.bind(request_id)
     return request_id
 
@@ -113,7 +112,7 @@ def summarize(request: HttpRequest, status: int, seconds: float) -> None:
 {% endif %}
     }
 {% if cookiecutter.logging == "structlog" %}
-    summaries.log(level, "", extra={"summary": summary})
+    logs.print_summary(level, summary)
 {% else %}
     summaries.log(level, "", extra=summary)
 {% endif %}
