@@ -117,7 +117,7 @@ def test_code_is_safe(services: Path) -> None:
 
 
 def test_delivery_follows_policies(tmp_path: Path) -> None:
-    """Images and pipelines pass checkov, which finds no secret either (D9, D10)."""
+    """Images and pipelines pass checkov (D10)."""
     for which in (smallest, largest):
         write(which(), tmp_path / which.__name__)
     write({}, tmp_path / "default")

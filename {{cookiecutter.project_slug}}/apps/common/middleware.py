@@ -20,6 +20,7 @@ from django.http import (
     HttpResponseNotFound,
     JsonResponse,
 )
+from django.middleware.security import SecurityMiddleware
 from django.template.loader import render_to_string
 from django.utils.functional import SimpleLazyObject
 from dockerflow.django.middleware import DockerflowMiddleware
@@ -196,13 +197,16 @@ def answer(request: HttpRequest) -> HttpResponseBase:
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         response["X-Frame-Options"] = "DENY"
-        response["Referrer-Policy"] = "same-origin"
     else:
         response = JsonResponse(body, status=status)
     response["Cache-Control"] = "no-store"
     response["Vary"] = "Accept"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+    return protected(request, response)
+
+
+def protected(request: HttpRequest, response: HttpResponse) -> HttpResponseBase:
+    """Return an answer with the headers that Django's own middleware would give it."""
+    return SecurityMiddleware(lambda _: response).process_response(request, response)
 
 
 class TrustedProxyMiddleware:

@@ -1,0 +1,103 @@
+"""Secrets: none is rendered, and those of an installation can be kept encrypted."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.linters import lint
+from tests.services import find
+from tools.render import Answers, largest, options, pairwise, render, smallest, write
+
+FILE = "secrets/production.env"
+
+
+def rules(answers: Answers) -> list[dict[str, Any]]:
+    """Return the rules by which sops encrypts."""
+    text = render(answers, only=".sops.yaml")[".sops.yaml"][1]
+    return yaml.safe_load(text)["creation_rules"]
+
+
+@pytest.mark.parametrize("kubernetes", options()["use_kubernetes"])
+def test_files_that_are_named_have_a_rule(kubernetes: bool) -> None:
+    """Each file that README encrypts is one that sops would encrypt (D9)."""
+    answers = {"use_kubernetes": kubernetes}
+    readme = render(answers, only="README.md")["README.md"][1].decode()
+
+    named = set(re.findall(r"\bsecrets/[\w.]+", readme))
+
+    assert FILE in named
+    for path in named:
+        assert [rule for rule in rules(answers) if re.search(rule["path_regex"], path)], path
+    assert {rule["age"] for rule in rules(answers)} == {"change-me"}
+
+
+@pytest.mark.parametrize("answers", pairwise())
+def test_no_secret_is_rendered(answers: Answers) -> None:
+    """What looks like a secret is a placeholder that no production start accepts (D9, S3)."""
+    secret = re.compile(r"^(?:export )?\w*(?:SECRET_KEY|PASSWORD|API_KEY|PRIVATE_KEY)=(.*)$", re.M)
+    values = {
+        value
+        for content in (content.decode() for _, content in render(answers).values())
+        for value in secret.findall(content)
+    }
+
+    assert values - {"change-me", ""} <= {value for value in values if value.startswith("$")}
+    assert all(b"BEGIN PGP" not in content for _, content in render(answers).values())
+
+
+@pytest.mark.slow
+def test_scanner_finds_a_secret_where_there_is_one_only(tmp_path: Path) -> None:
+    """The scanner is silent about what is rendered, and is not blind (D9)."""
+    scan = ("checkov", "--quiet", "--compact", "--framework=secrets", "--directory=.")
+    # The fourth rule is for addresses with a password, which examples and tests hold.
+    scan = (*scan, "--enable-secret-scan-all-files", "--skip-check=CKV_SECRET_4")
+    silent = {"LOG_LEVEL": "CRITICAL"}
+    for which in (smallest, largest):
+        write(which(), tmp_path / which.__name__)
+
+    clean = lint(tmp_path, *scan, environment=silent)
+    planted = f'aws_access_key_id = "{"AKIA"}{"QZ7XN4KPL2MV6RTB"}"\n'
+    (tmp_path / "smallest/config/planted.py").write_text(planted)
+    found = lint(tmp_path, *scan, environment=silent)
+
+    assert clean == ""
+    assert "planted.py" in found
+
+
+@pytest.mark.slow
+def test_sops_encrypts_and_gives_back(tmp_path: Path) -> None:
+    """With a key in .sops.yaml a file is encrypted, and a command gets its variables (D9)."""
+    if not shutil.which("sops"):
+        # Debian and PyPI have no sops, so that a pipeline cannot be asked to install it.
+        pytest.skip("sops: see https://getsops.io, and install age with it")
+    age_keygen = find("age-keygen", "age")
+    write({}, tmp_path)
+    keys = tmp_path / "keys.txt"
+    subprocess.run([age_keygen, "--output", str(keys)], check=True, capture_output=True)
+    public = re.search(r"public key: (\S+)", keys.read_text())
+    assert public
+    config = tmp_path / ".sops.yaml"
+    config.write_text(config.read_text().replace("change-me", public[1]))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / FILE).write_text("SECRET_KEY=plain-text\n")
+
+    def sops(*arguments: str) -> str:
+        environment = {"PATH": os.environ["PATH"], "SOPS_AGE_KEY_FILE": str(keys)}
+        command = ["sops", *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    sops("encrypt", "--in-place", FILE)
+    encrypted = (tmp_path / FILE).read_text()
+    given = sops("exec-env", FILE, "printenv SECRET_KEY")
+
+    assert "plain-text" not in encrypted
+    assert given == "plain-text\n"
