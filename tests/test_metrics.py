@@ -61,6 +61,31 @@ def test_requests_add_up_over_processes_and_their_successors(
         assert server.get("/metrics", **stranger).status_code == 404
 
 
+@pytest.mark.slow
+def test_the_cache_is_counted_whether_it_is_there_or_not(tmp_path: Path) -> None:
+    """Hits, misses and what could not be asked for are told apart (O3)."""
+    project = Project({"use_redis": True, "use_prometheus": True}, tmp_path)
+    with running(Redis) as redis:
+        variables = {
+            **PRODUCTION,
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'db'}",
+            "REDIS_URL": redis.url(),
+            "DJANGO_SETTINGS_MODULE": "trial_settings",
+        }
+        project.manage("migrate", "--verbosity", "0", variables=variables)
+        with project.serve(variables) as server:
+            for number in range(3):
+                assert server.get(f"/trial/remember?value={number}").json()["value"] == str(number)
+            assert server.get("/trial/who", Cookie="sessionid=of-nobody").status_code == 200
+            with redis.stopped():
+                for _ in range(4):
+                    assert server.get("/trial/remember?value=lost").json()["value"] is None
+            metrics = server.get("/metrics", host="10.1.2.3").text
+
+    found = dict(re.findall(r'cache_requests_total\{result="(\w+)"\} (\S+)', metrics))
+    assert found == {"hit": "3.0", "miss": "1.0", "error": "4.0"}
+
+
 def rules(folder: Path) -> list[dict[str, str]]:
     """Return the alert rules of a service."""
     found = yaml.safe_load((folder / "deploy/prometheus/alerts.yaml").read_text())
