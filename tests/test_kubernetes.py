@@ -41,7 +41,7 @@ SERVICES: dict[str, dict[str, Any]] = {
     "default": {},
     "largest": LARGEST,
     "daphne": {"server": "daphne", "task_queue": "database", "use_redis": False},
-    "uwsgi": {"server": "uwsgi", "task_queue": "redis", "static_files": "s3"},
+    "uwsgi": {"server": "uwsgi", "task_queue": "redis", "static_files": "s3", "use_dbbackup": True},
 }
 # What a pod may mount by the restricted profile.
 VOLUMES = {
@@ -73,8 +73,15 @@ class Manifests:
         """Return the specification of each pod by the name of what makes it."""
         return {
             each["metadata"]["name"]: each["spec"]["template"]["spec"]
-            for each in self.of("Deployment", "Job")
+            for each in [*self.of("Deployment", "Job"), *self.scheduled()]
         }
+
+    def scheduled(self) -> list[dict[str, Any]]:
+        """Return the Jobs that a CronJob would make, under its name."""
+        return [
+            {**each["spec"]["jobTemplate"], "metadata": each["metadata"]}
+            for each in self.of("CronJob")
+        ]
 
     def settings(self) -> dict[str, str]:
         """Return the variables that are no secrets."""
@@ -252,7 +259,7 @@ def test_probes_ask_the_right_question(manifests: Manifests) -> None:
     assert service["readinessProbe"]["timeoutSeconds"] > 2.5
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 30 + 15
     for name, pod in manifests.pods().items():
-        if name != "migrate":
+        if name not in {"backup", "migrate"}:
             assert "migrated" in {each["name"] for each in pod["initContainers"]}
 
 

@@ -14,8 +14,8 @@ WORKFLOWS = ".github/workflows/*.yaml"
 YAMLLINT = """
 extends: default
 rules:
-  # As long as a line of code.
-  line-length: {max: 100}
+  # As long as a line of code, but for the names of series, which promtool reads as one.
+  line-length: {max: 100, ignore: [alerts_test.yaml]}
   # GitHub's workflows have a key that YAML 1.1 took for true.
   truthy: {check-keys: false}
 """
