@@ -23,7 +23,8 @@ FILES = ("requirements.txt", "requirements-dev.txt")
 SERVICES = {"smallest": smallest(), "default": {}, "largest": largest()}
 PIN = re.compile(r"^([a-z0-9.-]+)==([^\s;]+)(?: ; (.+?))?(?: \\)?$", re.MULTILINE)
 LINE = re.compile(
-    r"#.*|[a-z0-9.-]+==[\w.]+( ; [\w .'=<>]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?"
+    r"#.*|--requirement requirements\.txt"
+    r"|[a-z0-9.-]+==[\w.]+( ; [\w .'=<>]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?"
 )
 
 type Target = dict[str, str]
@@ -32,6 +33,13 @@ type Target = dict[str, str]
 def text(answers: Answers, name: str) -> str:
     """Return a file of a service."""
     return render.render(answers, only=name)[name][1].decode()
+
+
+def both(answers: Answers) -> str:
+    """Return what a development machine of a service installs."""
+    run, dev = (text(answers, name) for name in FILES)
+    assert dev.splitlines()[1] == lock.INCLUDE.strip()
+    return run + dev
 
 
 def pins(requirements: str, target: Target) -> dict[str, str]:
@@ -84,15 +92,18 @@ def needs(name: str, version: str) -> list[str]:
 @pytest.mark.parametrize("answers", pairwise(), ids=command)
 def test_lock_is_what_resolves(answers: Answers) -> None:
     """Nothing is missing, superfluous or out of range, on any platform and Python (T12)."""
+    project = text(answers, "pyproject.toml")
     for target in lock.TARGETS:
-        for name in FILES:
-            locked = pins(text(answers, name), target)
+        run, dev = (pins(text(answers, name), target) for name in FILES)
 
-            needed = resolve(
-                direct(text(answers, "pyproject.toml"), dev=name == FILES[1]), locked, target
-            )
+        needed = resolve(direct(project, dev=False), run, target)
+        everything = resolve(direct(project, dev=True), run | dev, target)
 
-            assert needed == locked.keys()
+        assert needed == run.keys()
+        assert everything == run.keys() | dev.keys()
+        assert {name: run[name] for name in run.keys() & dev} == {
+            name: dev[name] for name in run.keys() & dev
+        }
 
 
 def test_lock_of_the_template_is_what_resolves() -> None:
@@ -117,7 +128,7 @@ def test_lock_of_the_template_is_what_resolves() -> None:
 def test_lower_bounds_are_the_locked_versions(answers: Answers) -> None:
     """A direct dependency is at least the version that was tested (T12)."""
     requirements = direct(text(answers, "pyproject.toml"), dev=True)
-    locked = pins(text(answers, FILES[1]), lock.TARGETS[0])
+    locked = pins(both(answers), lock.TARGETS[0])
 
     bounds = {
         canonicalize_name(requirement.name): [
@@ -193,7 +204,8 @@ def test_lock_installs_and_the_service_answers(
     }[installer]
 
     subprocess.run([interpreter(version), "-m", "venv", tmp_path / "venv"], check=True)
-    subprocess.run([*install, project.folder / "requirements.txt"], check=True, timeout=900)
+    for name in reversed(FILES) if service == "default" else FILES[:1]:
+        subprocess.run([*install, project.folder / name], check=True, timeout=900)
     consistent = subprocess.run(inspect, capture_output=True, text=True)
     variables = PRODUCTION | {
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",

@@ -19,6 +19,7 @@ from packaging.markers import Marker
 from tools.render import ROOT, SERVICE, Answers, complete, context, environment, full_product
 
 HEADER = "# Exact versions, with hashes, of pyproject.toml's {what}: make lock\n"
+INCLUDE = "--requirement requirements.txt\n"
 TARGETS = [
     {
         "implementation_name": "cpython",
@@ -92,7 +93,9 @@ def parse(output: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def write(path: Path, what: str, needed: list[tuple[str, str]], constraints: str) -> None:
+def write(
+    path: Path, what: str, needed: list[tuple[str, str]], constraints: str, include: str = ""
+) -> None:
     """Write a requirements file with a condition around each package."""
     union = parse(
         resolve([requirement for requirement, _ in needed], constraints=constraints, hashes=True)
@@ -107,7 +110,7 @@ def write(path: Path, what: str, needed: list[tuple[str, str]], constraints: str
         for name, lines in parse(resolve([requirement], constraints=constraints)).items():
             conditions[name][tuple(pin for pin, _ in lines)].add(condition)
     text = "".join(block(name, conditions[name], hashes) for name in sorted(union))
-    path.write_text(HEADER.format(what=what) + merge(text))
+    path.write_text(HEADER.format(what=what) + include + merge(text))
 
 
 def block(
@@ -186,14 +189,14 @@ def main() -> None:
     Since all is resolved together, a service is tested with the versions it is shipped with.
     """
     run = list(requirements(SERVICE, "dependencies"))
-    dev = run + list(requirements(SERVICE, "dev"))
+    dev = list(requirements(SERVICE, "dev"))
     tools = list(requirements(ROOT, "dependencies"))
     # The matrix checks every service in one environment, which therefore holds all they need.
-    all_tools = tools + list(requirements(ROOT, "dev")) + [(line, "") for line, _ in dev]
+    all_tools = tools + list(requirements(ROOT, "dev")) + [(line, "") for line, _ in run + dev]
     versions = resolve([requirement for requirement, _ in all_tools], hashes=True)
     constraints = re.sub(r" \\\n    --hash=\S+", "", versions)
     write(SERVICE / "requirements.txt", "dependencies", run, constraints)
-    write(SERVICE / "requirements-dev.txt", "dependencies and dev group", dev, constraints)
+    write(SERVICE / "requirements-dev.txt", "dev group", dev, constraints, INCLUDE)
     write(ROOT / "requirements.txt", "dependencies", tools, constraints)
     write(
         ROOT / "requirements-dev.txt",
