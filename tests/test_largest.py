@@ -111,7 +111,7 @@ def test_everything_works_together(world: World) -> None:
     address = f"/{written.json()['id']}"
 
     assert written.status_code == 201
-    assert until(lambda: world.words(address), 40, "the count of words") == 5
+    assert until(lambda: world.words(address), 40, "the count of words") == 4
     assert [note["title"] for note in world.call("GET", "/search?q=alpha").json()] == ["Alpha"]
     assert world.call("GET", "/statistics").json()["notes"] >= 1
     assert world.healthy()
@@ -162,7 +162,7 @@ def test_without_a_broker_notes_are_kept(world: World) -> None:
 
     after = world.write("Zeta")
     address = f"/{after.json()['id']}"
-    assert until(lambda: world.words(address), 60, "the count of words") == 5
+    assert until(lambda: world.words(address), 60, "the count of words") == 4
 
 
 def test_with_a_silent_broker_notes_are_kept(world: World) -> None:
