@@ -19,6 +19,8 @@ import psycopg
 import pytest
 import redis
 
+from tools.render import ROOT
+
 
 def missing(what: str) -> None:
     """Skip a test that lacks a tool; with CI=true that is a failure."""
@@ -146,6 +148,10 @@ class Service:
         """Return the command that starts it."""
         raise NotImplementedError
 
+    def prefix(self) -> tuple[str, ...]:
+        """Return what stands before the command."""
+        return unprivileged()
+
     def answers(self) -> bool:
         """Return whether it serves."""
         raise NotImplementedError
@@ -157,7 +163,7 @@ class Service:
             self.folder,
             {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8"},
             self.folder / "log",
-            prefix=unprivileged(),
+            prefix=self.prefix(),
         )
         self.process = process
 
@@ -339,6 +345,30 @@ class RabbitMQ(Service):
     def url(self) -> str:
         """Return its URL."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+
+class S3(Service):
+    """moto's server, which speaks S3 as Amazon does."""
+
+    def command(self) -> list[str]:
+        """Return the command that starts it."""
+        folders = (str(ROOT / ".linters" / "bin"),)
+        program = find("moto_server", "the linters: make linters", folders=folders)
+        return [program, "--host", "127.0.0.1", "--port", str(self.port)]
+
+    def prefix(self) -> tuple[str, ...]:
+        """Return nothing: Python may be where only its owner looks."""
+        return ()
+
+    def answers(self) -> bool:
+        """Return whether it serves."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def url(self) -> str:
+        """Return its URL."""
+        return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager

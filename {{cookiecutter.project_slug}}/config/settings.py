@@ -468,22 +468,22 @@ AWS_S3_CUSTOM_DOMAIN = env.text(
     example="static.{{ cookiecutter.domain_name }}",
 )
 if AWS_STORAGE_BUCKET_NAME:
+    static_domain = AWS_S3_CUSTOM_DOMAIN
+    if not AWS_S3_CUSTOM_DOMAIN and not AWS_S3_ENDPOINT_URL:
+        static_domain = f"{AWS_STORAGE_BUCKET_NAME}.s3.{AWS_S3_REGION_NAME}.amazonaws.com"
     STORAGES["staticfiles"] = {
         "BACKEND": "storages.backends.s3.S3ManifestStaticStorage",
         "OPTIONS": {
             "bucket_name": AWS_STORAGE_BUCKET_NAME,
             "region_name": AWS_S3_REGION_NAME,
             "endpoint_url": AWS_S3_ENDPOINT_URL or None,
-            "custom_domain": AWS_S3_CUSTOM_DOMAIN or None,
+            "custom_domain": static_domain or None,
             "object_parameters": {"CacheControl": "public, max-age=31536000, immutable"},
+            "gzip": True,
             "querystring_auth": False,
         },
     }
-    static_origin = (
-        f"https://{AWS_S3_CUSTOM_DOMAIN}"
-        if AWS_S3_CUSTOM_DOMAIN
-        else AWS_S3_ENDPOINT_URL or f"https://{AWS_STORAGE_BUCKET_NAME}.s3.amazonaws.com"
-    )
+    static_origin = f"https://{static_domain}" if static_domain else AWS_S3_ENDPOINT_URL
     for directive in ("script-src", "style-src", "img-src", "font-src"):
         SECURE_CSP.setdefault(directive, [CSP.SELF]).append(static_origin)
 {% endif %}
