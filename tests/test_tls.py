@@ -4,7 +4,9 @@ import json
 import re
 import socket
 import ssl
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPResponse
@@ -220,6 +222,29 @@ def test_large_and_slow_requests_are_cut_off(site: Site) -> None:
     assert large.status == 413
     assert b"200" not in rest
     assert 5 < seconds < 20
+
+
+def test_a_replaced_service_keeps_requests_waiting(site: Site) -> None:
+    """While a new container takes the place of the service, who asks it waits (H9, D5)."""
+    if "static_files" in site.answers:
+        pytest.skip("nginx answers for a service that is away")
+    done = threading.Event()
+    statuses: Counter[int] = Counter()
+
+    def ask() -> None:
+        while not done.wait(0.1):
+            statuses[site.ask("/__lbheartbeat__")[0].status] += 1
+
+    clients = [threading.Thread(target=ask) for _ in range(2)]
+    for client in clients:
+        client.start()
+    site.compose("up", "--wait", "--force-recreate", "--no-deps", "web")
+    done.set()
+    for client in clients:
+        client.join()
+
+    assert statuses.keys() == {200}
+    assert statuses[200] >= 4
 
 
 def test_every_way_of_serving_static_files_has_its_override() -> None:
