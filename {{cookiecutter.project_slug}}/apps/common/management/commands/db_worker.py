@@ -34,17 +34,22 @@ class Command(Worker):
 
 @contextmanager
 def present(worker: str) -> Iterator[None]:
-    """Hold a lock in PostgreSQL that ends with this worker, however it ends."""
+    """Hold a lock in PostgreSQL that ends with this worker, however it ends.
+
+    The lock is that of a transaction, which a pooler understands, too.
+    """
     if connection.vendor != "postgresql":
         yield
         return
     guard = connection.copy()
     try:
+        guard.set_autocommit(False)
         with guard.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [LOCK, worker])
-            for task in DBTaskResult.objects.running():
-                if not is_present(task.worker_ids[-1]):
-                    take_over(task)
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK, worker])
+        for task in DBTaskResult.objects.running():
+            if not is_present(task.worker_ids[-1]):
+                take_over(task)
         yield
     finally:
         guard.close()
