@@ -88,7 +88,7 @@ keepalive = 5
 max_requests = 10_000
 max_requests_jitter = 1_000
 # The heartbeat file must not wait for a disk; the control socket would need a writable home.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - files without names
 control_socket_disable = True
 # The service itself decides which proxies it believes, by TRUSTED_PROXIES.
 forwarded_allow_ips = ""

@@ -22,6 +22,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.db import connection, transaction
 from django.utils import timezone
+from psycopg.sql import SQL, Identifier
 
 logger = logging.getLogger(__name__)
 # It would print each command that it runs.
@@ -110,7 +111,7 @@ def restore(name: str) -> Rows:
 def use_new_database(name: str) -> None:
     """Create a database on the same server, and go on with it."""
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {connection.ops.quote_name(name)}")
+        cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     connection.close()
     connection.settings_dict["NAME"] = name
 
@@ -120,7 +121,7 @@ def count() -> Rows:
     rows: Rows = {}
     with connection.cursor() as cursor:
         for table in sorted(connection.introspection.table_names(cursor)):
-            cursor.execute(f"SELECT count(*) FROM {connection.ops.quote_name(table)}")  # noqa: S608
+            cursor.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table)))
             rows[table] = cursor.fetchone()[0]
     return rows
 
@@ -166,7 +167,7 @@ def gnupg(text: str) -> Iterator[tuple[Callable[..., Any], Path]]:
         def gpg(*arguments: str, content: Any = None) -> Any:
             output = create_spooled_temporary_file()
             done = subprocess.run(  # noqa: S603 - nothing but options, and files of our own
-                ["gpg", "--batch", "--quiet", "--homedir", home, *arguments],  # noqa: S607
+                ["gpg", "--batch", "--quiet", "--homedir", home, *arguments],  # noqa: S607 - that of the image
                 stdin=content or subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.PIPE,
