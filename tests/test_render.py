@@ -17,7 +17,7 @@ from pytest_cookies.plugin import Cookies
 
 from tests.conftest import Cookiecutter
 from tests.services import find
-from tools.render import SERVICE, Answers, context, options, render
+from tools.render import SERVICE, Answers, context, options, render, sources
 
 type Files = dict[str, tuple[int, bytes]]
 
@@ -229,6 +229,16 @@ def test_env_is_written_once_with_a_fresh_key(service: Path) -> None:
     assert re.sub(key, "SECRET_KEY=change-me", first) == example
     assert second == first
     assert mode == 0o600
+
+
+def test_files_that_are_copied_hold_no_tag() -> None:
+    """What Cookiecutter copies to save time has nothing to render (P5)."""
+    copied = [file for file in sources() if file.template is None]
+
+    tagged = [file.path for file in copied if b"cookiecutter" in file.content]
+
+    assert copied
+    assert tagged == []
 
 
 def test_rendering_takes_half_a_second(cookiecutter: Cookiecutter, tmp_path: Path) -> None:
