@@ -18,7 +18,7 @@ demo: .venv/rendering ## Render a service with the default answers and serve it
 	@exec $(MAKE) --no-print-directory --directory $(DEMO)/example_service run
 
 test: install ## Run the tests; CI=true runs all of them, and then a missing tool is a failure
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 --dist loadscope
 
 ifeq ($(CI),true)
 test: linters
