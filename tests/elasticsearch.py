@@ -6,9 +6,11 @@ and bears its absence, not how well Elasticsearch searches.
 """
 
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -26,7 +28,9 @@ INFO = {
 class Elasticsearch:
     """Keeps indexes in memory; it can be stopped, and started at the same address."""
 
-    def __init__(self) -> None:
+    def __init__(self, authorization: str = "", certificate: Path | None = None) -> None:
+        self.authorization = authorization
+        self.certificate = certificate
         self.port = free_port()
         self.indexes: dict[str, dict[str, Any]] = {}
         self.server: ThreadingHTTPServer | None = None
@@ -34,7 +38,7 @@ class Elasticsearch:
     @property
     def url(self) -> str:
         """Return its URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Begin to answer."""
@@ -44,7 +48,9 @@ class Elasticsearch:
                 length = int(handler.headers.get("Content-Length") or 0)
                 body = handler.rfile.read(length)
                 path = handler.path.partition("?")[0].strip("/").split("/")
-                status, content = self.answer(handler.command, path, body)
+                status, content = 401, {"error": {"type": "security_exception"}, "status": 401}
+                if self.authorization in ("", handler.headers.get("Authorization")):
+                    status, content = self.answer(handler.command, path, body)
                 data = json.dumps(content).encode()
                 handler.send_response(status)
                 handler.send_header("X-Elastic-Product", "Elasticsearch")
@@ -59,6 +65,10 @@ class Elasticsearch:
             do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 - the library's names
 
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        if self.certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
@@ -114,9 +124,11 @@ class Elasticsearch:
 
 
 @contextmanager
-def elasticsearch() -> Iterator[Elasticsearch]:
+def elasticsearch(
+    authorization: str = "", certificate: Path | None = None
+) -> Iterator[Elasticsearch]:
     """Yield a stand-in that answers, and stop it."""
-    service = Elasticsearch()
+    service = Elasticsearch(authorization, certificate)
     service.start()
     try:
         yield service

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from django.conf import settings
+from elasticsearch import TransportError
 
 from apps.common import search
 from apps.common.health import Probe, mask
@@ -25,5 +26,8 @@ def check() -> None:
     client = search.connect()
     try:
         client.options(request_timeout=1, max_retries=0).info()
+    except TransportError as error:
+        # Its text is only "Connection error" or "TLS error".
+        raise ConnectionError(*error.args) from error
     finally:
         client.close()
