@@ -35,7 +35,10 @@ def change(file: render.Source, old: str, new: str) -> render.Source:
     """Return a file of the template with another text in one place."""
     text = file.content.decode()
     assert old in text, f"{file.path} has no {old!r} to be changed"
-    return render.source(file.path, file.mode, text.replace(old, new, 1).encode())
+    text = text.replace(old, new, 1)
+    # A tag counts even in a file that is copied as it is.
+    template, names = render.environment().from_string(text), render.names(text)
+    return render.Source(file.path, file.mode, text.encode(), template, names)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ class Alive(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Begin to touch it."""
-        worker.timer.call_repeatedly(10, process.ALIVE.touch)
+        worker.timer.call_repeatedly(10, process.show_life)
 
 
 class Scheduler(PersistentScheduler):
@@ -50,7 +50,7 @@ class Scheduler(PersistentScheduler):
 
     def tick(self, *args: Any, **options: Any) -> Any:
         """Queue what is due, and return how long to sleep, in seconds."""
-        process.ALIVE.touch()
+        process.show_life()
         return super().tick(*args, **options)
 
 

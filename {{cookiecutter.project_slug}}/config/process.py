@@ -24,8 +24,11 @@ checked = False
 slot = 0
 {% endif %}
 {% if cookiecutter.task_queue != "none" %}
-# What a worker touches while it is at work, so that a probe only has to look how old it is.
-ALIVE = Path(tempfile.gettempdir()) / "alive"
+
+
+def show_life() -> None:
+    """Touch a file, as a worker does while it is at work: a probe looks how old it is."""
+    Path(tempfile.gettempdir(), "alive").touch()
 {% endif %}
 
 

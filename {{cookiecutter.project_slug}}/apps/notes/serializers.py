@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.db import models
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.notes.models import Note
 
 
+# PostgreSQL stores no NUL in a text.
+@extend_schema_field({"type": "string", "pattern": r"^[^\x00]+$"})
 class Text(serializers.CharField):
     """A text as it was sent, and nothing that could be made one."""
 

@@ -76,5 +76,5 @@ def take_over(task: DBTaskResult[..., Any]) -> None:
 
 def touch(execute: Callable[..., Any], *query: Any) -> Any:
     """Show that this worker is alive, as it looks for tasks every second."""
-    process.ALIVE.touch()
+    process.show_life()
     return execute(*query)
