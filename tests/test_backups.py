@@ -14,9 +14,8 @@ import pytest
 
 from tests.conftest import Projects
 from tests.containers import docker, require_docker, unique
-from tests.linters import BIN
 from tests.project import PRODUCTION, Project
-from tests.services import Postgres, Process, find, free_port, until
+from tests.services import S3, Postgres, find, free_port, running, until
 from tools.render import write
 
 pytestmark = pytest.mark.slow
@@ -97,28 +96,16 @@ def backups(model: Backups, tmp_path: Path) -> Backups:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, str]]:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """Run a server that speaks S3, and return the variables that name a bucket there."""
-    port = free_port()
-    program = find("moto_server", "the linters: make linters", folders=(str(BIN),))
-    command = [program, "--host", "127.0.0.1", "--port", str(port)]
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
-    address = f"http://127.0.0.1:{port}"
-    server = Process(command, tmp_path, {"PATH": os.environ["PATH"]}, tmp_path / "s3.log")
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
-    client = boto3.client("s3", endpoint_url=address, region_name="us-east-1")
-
-    def ready() -> bool:
-        assert server.running, server.output
-        return "Running on" in server.output
-
-    try:
-        until(ready, 60, "the start of the server for S3")
+    with running(S3) as server:
+        address = server.url()
+        client = boto3.client("s3", endpoint_url=address, region_name="us-east-1")
         client.create_bucket(Bucket=BUCKET)
         yield {**keys, "BACKUP_S3_BUCKET": BUCKET, "BACKUP_S3_ENDPOINT_URL": address}
-    finally:
-        server.stop()
 
 
 @pytest.fixture
