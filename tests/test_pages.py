@@ -1,5 +1,6 @@
 """Pages for people work in a real browser, in production mode, under their real policy."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Run Chromium."""
-    program = find("chromium", "chromium")
+    program = shutil.which("google-chrome") or find("chromium", "chromium")
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=program, args=SWITCHES, chromium_sandbox=False
