@@ -58,4 +58,5 @@ class Note(models.Model):
 
     def count_words(self) -> None:
         """Store of how many words the text consists."""
-        Note.objects.filter(pk=self.pk).update(words=len(self.text.split()))
+        self.words = len(self.text.split())
+        Note.objects.filter(pk=self.pk).update(words=self.words)
