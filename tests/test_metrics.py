@@ -61,18 +61,24 @@ def test_requests_add_up_over_processes_and_their_successors(
         assert server.get("/metrics", **stranger).status_code == 404
 
 
+def migrated(project: Project, redis: Redis) -> dict[str, str]:
+    """Return the environment of a service with a cache and a migrated database of its own."""
+    variables = {
+        **PRODUCTION,
+        "DATABASE_URL": f"sqlite:///{project.folder / 'db'}",
+        "REDIS_URL": redis.url(),
+        "DJANGO_SETTINGS_MODULE": "trial_settings",
+    }
+    project.manage("migrate", "--verbosity", "0", variables=variables)
+    return variables
+
+
 @pytest.mark.slow
 def test_the_cache_is_counted_whether_it_is_there_or_not(tmp_path: Path) -> None:
     """Hits, misses and what could not be asked for are told apart (O3)."""
     project = Project({"use_redis": True, "use_prometheus": True}, tmp_path)
     with running(Redis) as redis:
-        variables = {
-            **PRODUCTION,
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'db'}",
-            "REDIS_URL": redis.url(),
-            "DJANGO_SETTINGS_MODULE": "trial_settings",
-        }
-        project.manage("migrate", "--verbosity", "0", variables=variables)
+        variables = migrated(project, redis)
         with project.serve(variables) as server:
             for number in range(3):
                 assert server.get(f"/trial/remember?value={number}").json()["value"] == str(number)
@@ -154,13 +160,7 @@ def test_a_real_prometheus_finds_all_that_is_asked_for(name: str, tmp_path: Path
     """Each panel of the dashboard shows data, and each alert asks for what exists (O3)."""
     project = Project({"server": name, "use_prometheus": True, "use_redis": True}, tmp_path)
     with running(Redis) as redis:
-        variables = {
-            **PRODUCTION,
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'db'}",
-            "REDIS_URL": redis.url(),
-            "DJANGO_SETTINGS_MODULE": "trial_settings",
-        }
-        project.manage("migrate", "--verbosity", "0", variables=variables)
+        variables = migrated(project, redis)
         with project.serve(variables) as server:
             prometheus = Prometheus(tmp_path, server.port)
 
