@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.linters import lint
+from tests.linters import BIN, lint
 from tests.services import find
 from tools.render import Answers, largest, options, pairwise, render, smallest, write
 
@@ -73,9 +72,7 @@ def test_scanner_finds_a_secret_where_there_is_one_only(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sops_encrypts_and_gives_back(tmp_path: Path) -> None:
     """With a key in .sops.yaml a file is encrypted, and a command gets its variables (D9)."""
-    if not shutil.which("sops"):
-        # Debian and PyPI have no sops, so that a pipeline cannot be asked to install it.
-        pytest.skip("sops: see https://getsops.io, and install age with it")
+    program = find("sops", "the linters: make linters", folders=(str(BIN),))
     age_keygen = find("age-keygen", "age")
     write({}, tmp_path)
     keys = tmp_path / "keys.txt"
@@ -89,7 +86,7 @@ def test_sops_encrypts_and_gives_back(tmp_path: Path) -> None:
 
     def sops(*arguments: str) -> str:
         environment = {"PATH": os.environ["PATH"], "SOPS_AGE_KEY_FILE": str(keys)}
-        command = ["sops", *arguments]
+        command = [program, *arguments]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
         )
