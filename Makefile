@@ -7,7 +7,7 @@ DEMO := build/demo
 PART ?= 1/1
 
 .DEFAULT_GOAL := help
-.PHONY: help install linters demo test matrix lint format lock variables filelists clean
+.PHONY: help install linters demo test matrix bench lint format lock variables filelists clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ endif
 
 matrix: install ## Render and check every combination of answers
 	$(BIN)/python -m tools.matrix --part $(PART)
+
+bench: install ## Measure services side by side with a bare Django project
+	$(BIN)/python -m bench
 
 lint: install ## Check format and style of the template's own code
 	$(BIN)/ruff format --check

@@ -1,0 +1,1 @@
+"""Measures services side by side with a bare Django project."""

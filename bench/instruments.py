@@ -1,0 +1,212 @@
+"""What measures a running server: its processes from outside, its answers as a client."""
+
+import itertools
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.project import HOST, Server
+from tests.services import Postgres, find
+
+# What a proxy in front of the server sends along.
+HEADERS = {"Host": HOST, "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+TICKS = os.sysconf("SC_CLK_TCK")
+REPORT = Path(__file__).with_name("report.lua")
+BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+# How many connections a client at a constant rate spreads its requests over.
+CONNECTIONS = 64
+
+
+class Load(NamedTuple):
+    """What steady clients saw and what it cost: microseconds, requests a second, milliseconds."""
+
+    cpu: float
+    rate: float
+    p50: float
+    p99: float
+    failed: int
+
+
+class Process(NamedTuple):
+    """A process: its number, its parent's, and the seconds that it and ended children took."""
+
+    pid: int
+    parent: int
+    seconds: float
+
+
+def processes(session: int) -> list[Process]:
+    """Return the processes of a session, which a server and its workers have for themselves."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                seconds = sum(map(int, fields[11:15])) / TICKS
+                found.append(Process(int(stat.parent.name), int(fields[1]), seconds))
+    return found
+
+
+def cpu(session: int) -> float:
+    """Return the processor time, user and system, of all processes of a session in seconds."""
+    return sum(process.seconds for process in processes(session))
+
+
+def memory(session: int) -> tuple[float, float]:
+    """Return the proportional set size of a worker and of all processes, in megabytes."""
+    found = processes(session)
+    parents = {process.parent for process in found}
+    sizes = {process.pid: proportional(process.pid) for process in found}
+    workers = [size for pid, size in sizes.items() if pid not in parents]
+    return sum(workers) / len(workers), sum(sizes.values())
+
+
+def proportional(pid: int) -> float:
+    """Return the proportional set size of a process in megabytes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("Pss:"))
+    return int(kilobytes) / 1000
+
+
+def load(port: int, session: int, path: str, clients: int, headers: Mapping[str, str]) -> Load:
+    """Return what clients saw in a second that ask again as soon as they are answered."""
+    given = [f"--header={name}: {value}" for name, value in {**HEADERS, **headers}.items()]
+    before = cpu(session)
+    done = subprocess.run(
+        [
+            *(find("wrk", "wrk"), "--threads", "1", "--connections", str(clients)),
+            *("--duration", "1s", "--timeout", "10s", "--script", str(REPORT), *given),
+            f"http://127.0.0.1:{port}{path}",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    spent = cpu(session) - before
+    seen = json.loads(done.stdout.splitlines()[-1])
+    requests = max(seen["requests"], 1)
+    return Load(
+        cpu=spent / requests * 1e6,
+        rate=seen["requests"] / seen["seconds"],
+        p50=seen["p50"],
+        p99=seen["p99"],
+        failed=seen["failed"],
+    )
+
+
+class Client:
+    """A connection that is opened again when the server has closed it."""
+
+    def __init__(self, port: int, path: str, headers: Mapping[str, str]) -> None:
+        self.port = port
+        lines = [f"{name}: {value}" for name, value in {**HEADERS, **headers}.items()]
+        self.request = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
+        self.socket: socket.socket | None = None
+
+    def get(self) -> int:
+        """Return the status of an answer, or 0 if there is none."""
+        for fresh in (self.socket is None, True):
+            try:
+                return self.ask()
+            except OSError:
+                self.close()
+                if fresh:
+                    break
+        return 0
+
+    def ask(self) -> int:
+        """Return the status of an answer, read to its end."""
+        if self.socket is None:
+            self.socket = socket.create_connection(("127.0.0.1", self.port), 30)
+        self.socket.sendall(self.request)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self.receive()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+        while length and len(body) < int(length[1]):
+            body += self.receive()
+        if b"\nconnection: close" in head.lower():
+            self.close()
+        return int(head.split(maxsplit=2)[1])
+
+    def receive(self) -> bytes:
+        """Return what has arrived."""
+        assert self.socket
+        if not (received := self.socket.recv(65536)):
+            raise ConnectionResetError
+        return received
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self.socket:
+            self.socket.close()
+            self.socket = None
+
+
+def first_answer(server: Server, path: str) -> tuple[float, float]:
+    """Return the seconds, and those of the processor, until a server that starts has answered."""
+    began = time.perf_counter()
+    with closing(Client(server.port, path, {})) as client:
+        while client.get() != 200:
+            assert server.running, server.output[-3000:]
+            assert time.perf_counter() - began < 60, server.output[-3000:]
+            time.sleep(0.005)
+    return time.perf_counter() - began, cpu(server.pid)
+
+
+def steady(port: int, path: str, rate: float, seconds: float) -> list[float]:
+    """Return how long each request took that was sent at a constant rate, in milliseconds.
+
+    Time runs from when a request was due, not from when a connection was free to send it:
+    one that waited behind others has taken that long for whoever needed the answer. A
+    request that failed has taken for ever.
+    """
+    took = [float("inf")] * round(rate * seconds)
+    numbers = itertools.count()
+    began = time.perf_counter() + 0.2
+
+    def ask() -> None:
+        client = Client(port, path, {})
+        while (number := next(numbers)) < len(took):
+            due = began + number / rate
+            time.sleep(max(0, due - time.perf_counter()))
+            if client.get() == 200:
+                took[number] = (time.perf_counter() - due) * 1000
+        client.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took
+
+
+@contextmanager
+def connections(postgres: Postgres, database: str) -> Iterator[list[int]]:
+    """Yield how many connections a database has, counted again and again meanwhile."""
+    seen: list[int] = []
+    done = threading.Event()
+
+    def count() -> None:
+        with postgres.connect() as connection:
+            while not done.wait(0.02):
+                (row,) = connection.execute(BACKENDS, [database]).fetchall()
+                seen.append(row[0])
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()

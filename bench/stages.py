@@ -1,0 +1,324 @@
+"""What is measured, in which order, and how often."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from bench import instruments
+from bench.projects import WORKERS, Bare, Service
+from tests.elasticsearch import elasticsearch
+from tests.project import Server
+from tests.services import Postgres, RabbitMQ, Redis, free_port, running
+from tools.render import APART, complete, largest, options
+
+PATHS = {
+    "light": "/api/v1/light",
+    "query": "/api/v1/query",
+    "token": "/api/v1/users/me",
+    "health": "/health",
+    "lbheartbeat": "/__lbheartbeat__",
+}
+# A bare project has only these.
+BARE = ("light", "query")
+# What things take, in seconds, for the estimate.
+PREPARING = 6.0
+STARTING = 2.5
+LOADING = 1.1
+STEADY = 5
+TIMING = 20.0
+MIDDLEWARE = Path(__file__).with_name("middleware.py")
+
+type Report = Callable[[float, str], None]
+
+
+class Started(NamedTuple):
+    """A server that has answered, with the seconds that it took until then."""
+
+    project: Bare | Service
+    server: Server
+    seconds: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: views with so many clients, starts and rounds of each project."""
+
+    servers: tuple[str, ...]
+    subjects: tuple[str, ...]
+    starts: int
+    rounds: int
+    loads: tuple[tuple[str, int], ...]
+    features: bool
+
+    @property
+    def alternatives(self) -> list[tuple[str, Any]]:
+        """Return each answer that Python reads and that is no default, with its option."""
+        return [
+            (option, answer)
+            for option, answers in options().items()
+            for answer in answers[1:]
+            if self.features and option not in (*APART, "server")
+        ]
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it takes, roughly."""
+        bare = sum(view in BARE for view, _ in self.loads)
+        loads = bare + len(self.loads) * (len(self.subjects) - 1)
+        each = len(self.subjects) * (PREPARING + STARTING + self.starts * (STARTING + LOADING))
+        each += self.rounds * (loads + 2) * LOADING + 2 * STARTING + STEADY
+        feature = PREPARING + 2 * STARTING + (1 + self.rounds) * LOADING
+        features = len(self.alternatives) * feature + TIMING * self.features
+        return len(self.servers) * each + features
+
+
+DEFAULT, *OTHERS = options()["server"]
+FULL = Plan(
+    servers=(DEFAULT, *OTHERS),
+    subjects=("bare", "default", "largest"),
+    starts=3,
+    rounds=4,
+    loads=tuple(product(PATHS, (8, 64))),
+    features=True,
+)
+QUICK = Plan(
+    servers=(DEFAULT,),
+    subjects=("bare", "default"),
+    starts=3,
+    rounds=4,
+    loads=(("light", 8), ("query", 64), ("lbheartbeat", 8)),
+    features=False,
+)
+
+
+class Bench:
+    """Real servers, and the projects that are measured with them."""
+
+    def __init__(self, plan: Plan, folder: Path, stack: ExitStack, report: Report) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.report = report
+        self.postgres = stack.enter_context(running(Postgres))
+        self.redis = stack.enter_context(running(Redis))
+        self.variables = {
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+            "REDIS_URL": self.redis.url(),
+        }
+        if "largest" in plan.subjects or plan.features:
+            self.rabbitmq = stack.enter_context(running(RabbitMQ))
+            search = stack.enter_context(elasticsearch())
+            nowhere = f"http://127.0.0.1:{free_port()}"
+            self.variables |= {
+                "AWS_S3_ENDPOINT_URL": nowhere,
+                "AWS_STORAGE_BUCKET_NAME": "static",
+                "BACKUP_DIRECTORY": str(folder),
+                "BUGSNAG_API_KEY": "0123456789abcdef0123456789abcdef",
+                "BUGSNAG_ENDPOINT": nowhere,
+                "ELASTICSEARCH_URL": search.url,
+                "SENTRY_DSN": nowhere.replace("//", "//key@") + "/1",
+            }
+        self.made: dict[str, Bare | Service] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Return all that was measured."""
+        result: dict[str, Any] = {"servers": {}, "database": {}}
+        for server in self.plan.servers:
+            result["servers"][server] = self.compare(server)
+            result["database"][server] = self.ask_the_database(server)
+        if self.plan.features:
+            result["features"] = self.features()
+            result["middleware"] = self.middleware()
+        return result
+
+    def subject(self, name: str, server: str) -> Bare | Service:
+        """Return a bare project, the default service or the largest one, for a server."""
+        key = f"{name}-{server}"
+        if key not in self.made:
+            self.report(0, f"{server}: {name} is prepared")
+            if name == "bare":
+                self.made[key] = Bare(server, self.folder / key, self.postgres)
+            else:
+                answers = largest() if name == "largest" else {}
+                self.made[key] = self.service({**answers, "server": server}, key)
+            self.report(PREPARING, "")
+        return self.made[key]
+
+    def service(self, answers: dict[str, Any], name: str) -> Service:
+        """Return a service with these answers, and with the broker that it needs."""
+        full = complete(answers)
+        brokers = {"redis": lambda: self.redis.url(1), "rabbitmq": lambda: self.rabbitmq.url()}
+        variables = dict(self.variables)
+        if full["task_queue"] in brokers:
+            variables["CELERY_BROKER_URL"] = brokers[full["task_queue"]]()
+        return Service(full, self.folder / name, self.postgres, variables)
+
+    def start(self, project: Bare | Service, stack: ExitStack, **variables: str) -> Started:
+        """Return a server that has answered, with what that took."""
+        server = project.start({**self.variables, **project.variables, **variables})
+        stack.callback(server.stop)
+        seconds, cpu = instruments.first_answer(server, PATHS["light"])
+        self.report(STARTING, "")
+        return Started(project, server, seconds, cpu)
+
+    def load(self, started: Started, view: str, clients: int) -> instruments.Load:
+        """Return what clients see of a view."""
+        server, headers = started.server, headers_for(started, view)
+        found = instruments.load(server.port, server.pid, PATHS[view], clients, headers)
+        self.report(LOADING, "")
+        return found
+
+    def compare(self, server: str) -> dict[str, Any]:
+        """Return what each project costs under a server, measured in turn."""
+        projects = {name: self.subject(name, server) for name in self.plan.subjects}
+        found: dict[str, Any] = {name: measured() for name in projects}
+        with ExitStack() as stack:
+            running = {name: self.start(project, stack) for name, project in projects.items()}
+            for name, started in running.items():
+                warm(started, self.views(name))
+            for number in range(self.plan.rounds):
+                for view, clients in self.plan.loads:
+                    for name in rotated(running, number):
+                        if view in self.views(name):
+                            self.report(0, f"{server}: {name}, {view}, {clients} clients")
+                            self.count(found[name], running[name], view, clients)
+        for number in range(self.plan.starts):
+            for name in rotated(projects, number):
+                self.report(0, f"{server}: {name} starts")
+                with ExitStack() as stack:
+                    started = self.start(projects[name], stack)
+                    self.load(started, "query", 8)
+                    worker, whole = instruments.memory(started.server.pid)
+                found[name]["start"].append(round(started.seconds, 3))
+                found[name]["start_cpu"].append(round(started.cpu, 3))
+                found[name]["worker"].append(round(worker, 1))
+                found[name]["whole"].append(round(whole, 1))
+        return found
+
+    def views(self, name: str) -> list[str]:
+        """Return the views that a project has."""
+        views = dict.fromkeys(view for view, _ in self.plan.loads)
+        return [view for view in views if name != "bare" or view in BARE]
+
+    def count(self, found: dict[str, Any], started: Started, view: str, clients: int) -> None:
+        """Add what clients see of a view, and how many connections their queries take."""
+        with instruments.connections(self.postgres, started.project.database) as seen:
+            load = self.load(started, view, clients)
+        if view == "query":
+            found["connections"] = max(found["connections"], *seen)
+        loads = found["loads"].setdefault(f"{view} {clients}", {key: [] for key in load._fields})
+        for key, value in load._asdict().items():
+            loads[key].append(round(value, 1))
+
+    def ask_the_database(self, server: str) -> dict[str, Any]:
+        """Return how fast the default service answers with what it reads from the database."""
+        found: dict[str, Any] = {"kept": [], "one a request": []}
+        project = self.subject("default", server)
+        with ExitStack() as stack:
+            kept = self.start(project, stack)
+            single = self.start(project, stack, BENCH_CONNECTIONS="one a request")
+            for started in (kept, single):
+                warm(started, ["query"])
+            for _ in range(self.plan.rounds):
+                self.report(0, f"{server}: connections that are kept, and one a request")
+                found["kept"].append(round(self.load(kept, "query", 8).rate, 1))
+                found["one a request"].append(round(self.load(single, "query", 8).rate, 1))
+            rate = 0.8 * median(found["kept"])
+            self.report(0, f"{server}: {rate:.0f} queries a second")
+            took = sorted(instruments.steady(kept.server.port, PATHS["query"], rate, STEADY))
+            self.report(STEADY, "")
+        found["rate"] = round(rate, 1)
+        found["p50"], found["p99"] = (round(took[int(len(took) * q)], 1) for q in (0.5, 0.99))
+        return found
+
+    def features(self) -> list[dict[str, Any]]:
+        """Return what each answer adds to the default service, measured in turn with that."""
+        projects: dict[tuple[str, Any], Bare | Service] = {}
+        for option, answer in self.plan.alternatives:
+            self.report(0, f"{option}={answer} is prepared")
+            projects[option, answer] = self.service({option: answer}, f"{option}-{answer}")
+            self.report(PREPARING, "")
+        default = "", ""
+        projects[default] = self.subject("default", DEFAULT)
+        sizes = {}
+        for (option, answer), project in projects.items():
+            self.report(0, f"{option}={answer} starts")
+            with ExitStack() as stack:
+                started = self.start(project, stack)
+                self.load(started, "query", 8)
+                _, sizes[option, answer] = instruments.memory(started.server.pid)
+        costs: dict[tuple[str, Any], list[float]] = {key: [] for key in projects}
+        with ExitStack() as stack:
+            running = {key: self.start(project, stack) for key, project in projects.items()}
+            for started in running.values():
+                warm(started, ["light"])
+            for number in range(self.plan.rounds):
+                for option, answer in rotated(running, number):
+                    self.report(0, f"{option}={answer}, light, 8 clients")
+                    load = self.load(running[option, answer], "light", 8)
+                    costs[option, answer].append(load.cpu)
+        return [
+            {
+                "option": option,
+                "answer": answer,
+                "cpu": [
+                    round(cost - usual, 1)
+                    for cost, usual in zip(costs[option, answer], costs[default], strict=True)
+                ],
+                "memory": round((sizes[option, answer] - sizes[default]) / WORKERS, 1),
+            }
+            for option, answer in self.plan.alternatives
+        ]
+
+    def middleware(self) -> list[dict[str, Any]]:
+        """Return what each middleware adds to a request in one process, in microseconds."""
+        self.report(0, "middleware")
+        project = self.subject("default", DEFAULT)
+        variables = {**self.variables, **project.variables, "STARTUP_CHECKS": "off"}
+        done = subprocess.run(
+            [sys.executable, "-c", MIDDLEWARE.read_text()],
+            cwd=project.folder,
+            env=project.environment(variables),
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.report(TIMING, "")
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
+
+
+def measured() -> dict[str, Any]:
+    """Return where the measurements of a project go."""
+    names = ("start", "start_cpu", "worker", "whole")
+    return {**{name: [] for name in names}, "loads": {}, "connections": 0}
+
+
+def rotated[T](names: Iterable[T], number: int) -> list[T]:
+    """Return names, of which each comes first in its turn."""
+    listed = list(names)
+    first = number % len(listed)
+    return listed[first:] + listed[:first]
+
+
+def headers_for(started: Started, view: str) -> dict[str, str]:
+    """Return what a client sends with a request for a view."""
+    return started.project.headers if view == "token" else {}
+
+
+def warm(started: Started, views: Iterable[str]) -> None:
+    """Ask for views, over one connection after the other, so that every worker sees them."""
+    for view in views:
+        for _ in range(200):
+            client = instruments.Client(started.server.port, PATHS[view], started.project.headers)
+            status = client.get()
+            client.close()
+            assert status == 200, f"{view}: {status}\n{started.server.output[-3000:]}"
