@@ -3,6 +3,10 @@
 from typing import Any
 
 import sentry_sdk
+{% if cookiecutter.__celery %}
+from sentry_sdk.integrations.celery import CeleryIntegration
+{% endif %}
+from sentry_sdk.integrations.django import DjangoIntegration
 from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.types import Event, Hint
 
@@ -26,6 +30,13 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
         before_send=add_request_id,
         before_send_transaction=add_request_id,
         traces_sampler=sample,
+{% if cookiecutter.__celery %}
+        integrations=[CeleryIntegration(), DjangoIntegration()],
+{% else %}
+        integrations=[DjangoIntegration()],
+{% endif %}
+        # Otherwise Sentry tries to import some forty libraries, to see what is installed.
+        auto_enabling_integrations=False,
         data_collection={
             "cookies": {"mode": "off"},
             "database_query_data": False,
