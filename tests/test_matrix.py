@@ -19,15 +19,25 @@ from tools.render import APART, ROOT, SERVICE, Answers, context, full_product, o
 
 type Check = Callable[..., str]
 
+PAIR = '{% if cookiecutter.static_files == "s3" and not cookiecutter.use_redis %}\n'
+
 
 def problems(group: list[Answers], path: str = "", old: str = "", new: str = "") -> list[str]:
-    """Return what the matrix finds in services, with one change in one file of the template."""
-    originals = render.sources()
+    """Return what the matrix finds in services, with one change in one file of the template.
+
+    Where nothing old is named, the file is a new one that only one pair of answers has.
+    """
+    originals, private = render.sources(), {}
+    if path and not old:
+        private["_only_if"] = context()["_only_if"] | {"__pair": [path]}
+        private["__pair"] = f"{PAIR}y{{% endif %}}"
 
     def sources() -> list[render.Source]:
+        if private:
+            return [*originals, render.Source(path, 0o644, new.encode(), None, ())]
         return [change(file, old, new) if file.path == path else file for file in originals]
 
-    with mock.patch.object(render, "sources", sources):
+    with mock.patch.object(render, "sources", sources), mock.patch.dict(context(), private):
         return matrix.check([render.complete(answers) for answers in group])
 
 
@@ -223,7 +233,6 @@ def test_breakage_leaves_other_combinations_alone(check: Check, breakage: str) -
     assert not found
 
 
-PAIR = '{% if cookiecutter.static_files == "s3" and not cookiecutter.use_redis %}\n'
 RARE_BREAKAGES = {
     "setting that no other reads": (
         "config/settings.py",
@@ -262,6 +271,15 @@ RARE_BREAKAGES = {
         "urlpatterns = [\n",
         f'urlpatterns = [\n{PAIR}    path("x/", None),\n{{% endif %}}\n',
         "view must be a callable",
+    ),
+    "migration of its own": (
+        "apps/users/migrations/0003_user_nickname.py",
+        "",
+        "from django.db import migrations, models\n\n\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('users', '0002_groups')]\n"
+        "    operations = [migrations.AddField('user', 'nickname', models.TextField())]\n",
+        "makemigrations --check",
     ),
     "module that is imported late": (
         "apps/common/management/commands/check_dependencies.py",

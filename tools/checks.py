@@ -17,6 +17,13 @@ from packaging.utils import canonicalize_name
 # Modules that a process begins with, one of the first two as a server and the last as a worker.
 SERVERS = ("config/asgi.py", "config/wsgi.py")
 WORKER = "config/celery.py"
+# Where system checks are that take long, and look at what was loaded.
+EARLY = (
+    "django.core.checks.model_checks",
+    "django.core.checks.templates",
+    "django.core.checks.urls",
+    "drf_spectacular.checks",
+)
 # What parameters of addresses are tried with: each converter or expression takes one of them.
 SAMPLES = (1, "1", "a", "a/b", "a.json", "json", UUID(int=1))
 # The first part of a module's name, where it is imported or stands in a string of settings.
@@ -25,28 +32,32 @@ NAMED = re.compile(
 )
 
 
+def load() -> None:
+    """Load a service, and raise at the first thing that is wrong with what was loaded."""
+    from django.apps import apps
+    from django.conf import settings
+    from django.core.checks.registry import registry
+    from django.template import engines
+
+    apps.populate(settings.INSTALLED_APPS)
+    engines.all()
+    check_urls()
+    check_migrations()
+    early = {check for check in registry.get_checks(True) if check.__module__ in EARLY}
+    registered, registry.registered_checks = registry.registered_checks, early
+    deployment, registry.deployment_checks = registry.deployment_checks, set()
+    check_system()
+    registry.registered_checks = registered - early
+    registry.deployment_checks = deployment - early
+
+
 def check(paths: Set[str]) -> None:
-    """Raise at the first thing that is wrong with the service."""
+    """Raise at the first thing that is wrong with a service beyond what was loaded."""
     import django
 
     django.setup()
     check_system()
-    check_migrations()
-    check_urls()
     check_applications(paths)
-
-
-def load() -> None:
-    """Load what a server and most commands load: applications, addresses and migrations."""
-    from django.apps import apps
-    from django.conf import settings
-    from django.db.migrations.loader import MigrationLoader
-    from django.template import engines
-
-    apps.populate(settings.INSTALLED_APPS)
-    check_urls()
-    engines.all()
-    MigrationLoader(None)
 
 
 def check_system() -> None:

@@ -87,6 +87,8 @@ LATE = ("static_files", "use_elasticsearch", "task_queue", "use_redis")
 SETTINGS = PRODUCTION["DJANGO_SETTINGS_MODULE"]
 NO_ANSWER = f"The process ended without an answer, or took longer than {LIMIT} s."
 MISSING = object()
+# What Python reports of files that are read.
+READING = ("open", "os.listdir", "os.scandir")
 IMPORT = re.compile(rb"^\s*(?:from|import) (?:[^(\n]+\([^)]+\)|.+)", re.MULTILINE)
 
 # A service and what is wrong with it.
@@ -109,6 +111,10 @@ class Service:
     files: dict[str, bytes]
     modules: dict[str, Module]
     environment: dict[str, str]
+
+    def seen(self, path: str) -> bytes | list[str]:
+        """Return what is seen of a file or a folder: its content, or the names below it."""
+        return self.files.get(path) or [name for name in self.files if name.startswith(f"{path}/")]
 
 
 class Bench:
@@ -197,18 +203,23 @@ class Ancestor:
         self.first = first
         self.modules = first.modules
         self.sought: dict[str, Module | None] = {}
+        self.opened: set[str] = set()
         self.settings: dict[str, Any] = {}
         self.learned: dict[str, None] = {}
         self.process, self.pipe = fork(self.serve)
-        self.loaded: list[str] = self.receive() or []
+        self.loaded, self.opened = self.receive() or ([], set())
 
     def fits(self, service: Service) -> bool:
-        """Return whether a service has the same modules, of those that were looked for so far.
+        """Return whether a service has the same modules and files, of those that were looked for.
 
         Its settings differ, and are loaded anew, but must import what the first one's did.
         """
         same = {name for name in self.loaded if service.modules.get(name) == self.modules.get(name)}
-        return same | {SETTINGS} >= set(self.loaded) and imports(service) == imports(self.first)
+        return (
+            same | {SETTINGS} >= set(self.loaded)
+            and imports(service) == imports(self.first)
+            and all(service.seen(path) == self.first.seen(path) for path in self.opened)
+        )
 
     def check(self, service: Service) -> str:
         """Return what is wrong with a service, or which setting differs."""
@@ -241,18 +252,25 @@ class Ancestor:
         warnings.simplefilter("error")
         os.environ.clear()
         os.chdir(self.folder)
-        others = (path for path in sys.path if path not in ("", str(ROOT)))
-        sys.path[:] = [str(self.folder), *others]
+        sys.path[:] = [path for path in sys.path if path not in ("", str(ROOT))]
         sys.meta_path.insert(0, self)
+        sys.addaudithook(self.watch)
         self.patterns = len(re._cache)
         problem = attempt(self.load, self.first)
-        pipe.send(list(self.sought))
+        pipe.send((list(self.sought), self.opened))
         try:
             for number in iter(pipe.recv, None):
                 failed = problem, [], []
                 pipe.send(failed if problem else self.descend(self.services[number]))
         finally:
             atexit._run_exitfuncs()
+
+    def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Remember which files of the service are opened, and which of its folders are listed."""
+        if event in READING and isinstance(arguments[0], str | Path):
+            path = Path(arguments[0]).absolute()
+            if self.folder in path.parents:
+                self.opened.add(path.relative_to(self.folder).as_posix())
 
     def load(self, service: Service) -> None:
         """Load a service, and record the settings that are read meanwhile."""
@@ -307,6 +325,8 @@ class Ancestor:
         """Return how to load a module of the service, and remember what is looked for."""
         module = self.sought[name] = self.modules.get(name)
         if not module:
+            if name.partition(".")[0] in self.modules:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             return None
         file, content, is_package = module
         loader = SourceFileLoader(name, file)
