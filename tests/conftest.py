@@ -26,6 +26,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="slow: set CI=true to run it"))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what clients saw of each fault."""
+    reports = terminalreporter.getreports("passed")
+    rows = [row for report in reports for name, row in report.user_properties if name == "fault"]
+    if rows:
+        terminalreporter.section("faults: answers by status, the slowest, and the recovery")
+    for row in rows:
+        terminalreporter.write_line(row)
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of this repository, without what git ignores and without git."""

@@ -86,6 +86,11 @@ def who(request):
     return HttpResponse(request.user.get_username())
 
 
+@csrf_exempt
+def upload(request):
+    return JsonResponse({"sizes": [file.size for file in request.FILES.values()]})
+
+
 def scheme(request):
     return JsonResponse({"scheme": request.scheme, "address": request.META["REMOTE_ADDR"]})
 
@@ -99,6 +104,7 @@ urlpatterns = [
     path("trial/remember", remember),
     path("trial/enter", enter),
     path("trial/who", who),
+    path("trial/upload", upload),
     path("trial/scheme", scheme),
     *urls.urlpatterns,
 ]

@@ -53,6 +53,12 @@ def until[T](condition: Callable[[], T], seconds: float, what: str) -> T:
     return result
 
 
+def descendants(pid: int) -> list[int]:
+    """Return a process and those that it has started, and so on."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in descendants(int(child)))]
+
+
 class Process:
     """A program whose standard output and standard error go to one file."""
 
@@ -95,6 +101,19 @@ class Process:
     def send(self, number: int) -> None:
         """Send a signal to the process, and not to its children."""
         self.popen.send_signal(number)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it do nothing for a while, nor what it has started."""
+        family = descendants(self.pid)
+        for member in family:
+            os.kill(member, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for member in family:
+                with suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGCONT)
 
     def wait(self, seconds: float) -> int:
         """Return the exit status."""
@@ -192,11 +211,8 @@ class Service:
     def frozen(self) -> Iterator[None]:
         """Accept connections and answer none for a while."""
         assert self.process
-        os.killpg(self.process.pid, signal.SIGSTOP)
-        try:
+        with self.process.frozen():
             yield
-        finally:
-            os.killpg(self.process.pid, signal.SIGCONT)
 
 
 class Postgres(Service):
@@ -306,11 +322,10 @@ class Redis(Service):
 class RabbitMQ(Service):
     """RabbitMQ with a node and a port mapper of its own."""
 
-    def command(self) -> list[str]:
-        """Return the command that starts it."""
-        program = find(
-            "rabbitmq-server", "rabbitmq-server", folders=("/usr/lib/rabbitmq/bin", "/usr/sbin")
-        )
+    folders = ("/usr/lib/rabbitmq/bin", "/usr/sbin")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         settings = {
             "ERL_EPMD_PORT": str(free_port()),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -318,15 +333,35 @@ class RabbitMQ(Service):
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
-            "RABBITMQ_LOG_BASE": str(self.folder / "logs"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "logs"),
             "RABBITMQ_LOGS": "-",
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
-            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "environment"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "environment"),
+            "HOME": str(folder),
         }
-        variables = [f"{name}={value}" for name, value in settings.items()]
+        self.variables = [f"{name}={value}" for name, value in settings.items()]
+
+    def command(self) -> list[str]:
+        """Return the command that starts it."""
+        program = find("rabbitmq-server", "rabbitmq-server", folders=self.folders)
         # The port mapper would outlive the node, unless it is there before.
-        return ["env", *variables, "sh", "-c", f"epmd & exec {program}"]
+        return ["env", *self.variables, "sh", "-c", f"epmd & exec {program}"]
+
+    def control(self, *arguments: str) -> None:
+        """Tell the node something."""
+        program = find("rabbitmqctl", "rabbitmq-server", folders=self.folders)
+        command = [*self.prefix(), "env", *self.variables, program, *arguments]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True, timeout=60)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Raise the alarm for memory for a while, in which it takes no message."""
+        self.control("set_vm_memory_high_watermark", "0")
+        try:
+            yield
+        finally:
+            self.control("set_vm_memory_high_watermark", "0.4")
 
     def answers(self) -> bool:
         """Return whether it serves: a client that speaks nonsense is told the protocol."""

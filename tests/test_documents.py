@@ -30,7 +30,7 @@ def test_readme_shows_the_tree_that_is_rendered() -> None:
 
 def test_readme_names_tests_that_exist() -> None:
     """Every guarantee names a test that shows it (U1)."""
-    code = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
 
     names = set(re.findall(r"`(test_\w+)`", README))
     assert names

@@ -3,12 +3,14 @@
 # wait for their dependencies by themselves.
 set -eu
 
-# The shell alone would ignore SIGTERM as the first process, and while it waits for another.
+# The shell alone would ignore signals as the first process, and while it waits for another.
 run() {
     "$@" &
+    trap 'kill $! && wait $!; exit 129' HUP
+    trap 'kill $! && wait $!; exit 130' INT
     trap 'kill $! && wait $!; exit 143' TERM
     wait $!
-    trap - TERM
+    trap - HUP INT TERM
 }
 
 case "$(echo "${DJANGO_MANAGEPY_MIGRATE:-off}" | tr '[:upper:]' '[:lower:]')" in

@@ -9,65 +9,24 @@ import importlib
 import itertools
 {% endif %}
 import os
-{% if cookiecutter.server == "gunicorn" %}
-import time
-{% endif %}
+import signal
 from pathlib import Path
 from typing import Any
 {% if cookiecutter.server == "gunicorn" %}
 
-from gunicorn.workers.gthread import ThreadWorker
-
-{% if cookiecutter.use_prometheus %}
 from config import logs, process
-{% else %}
-from config import logs
-{% endif %}
-
-
-class Worker(ThreadWorker):
-    """Threads that serve requests; when one hangs, the process stops and is replaced."""
-
-    def init_process(self) -> None:
-        """Start serving; until then no request can have begun."""
-        self.began: dict[int, float] = {}
-        super().init_process()
-
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        """Serve a request and remember since when."""
-        self.began[id(req)] = time.monotonic()
-        try:
-            return super().handle_request(req, conn)
-        finally:
-            del self.began[id(req)]
-
-    def notify(self) -> None:
-        """Tell gunicorn that this process is alive, and drain it if a request hangs."""
-        super().notify()
-        oldest = min(list(self.began.values()), default=float("inf"))
-        if self.alive and time.monotonic() - oldest > self.cfg.timeout:
-            self.log.critical("A request hangs for over %s s: replacing worker", self.cfg.timeout)
-            self.alive: bool = False
-
-    def run(self) -> None:
-        """Serve until told to stop, and leave without waiting for a request that hangs."""
-        super().run()
-        if self.began:
-            os._exit(1)
-
+from config.worker import Worker
 
 wsgi_app = "config.wsgi:application"
 worker_class = Worker
 threads = 4
+# A process may have 1,024 files open, if nobody says otherwise.
+worker_connections = 800
 {% else %}
 
 from uvicorn_worker import UvicornWorker
 
-{% if cookiecutter.use_prometheus %}
 from config import logs, process
-{% else %}
-from config import logs
-{% endif %}
 
 
 class Worker(UvicornWorker):
@@ -93,6 +52,11 @@ control_socket_disable = True
 # The service itself decides which proxies it believes, by TRUSTED_PROXIES.
 forwarded_allow_ips = ""
 logconfig_dict = logs.configuration(os.environ.get("LOG_LEVEL", ""))
+# Signals end the start quietly, until gunicorn has its own handlers. The first process of a
+# container would not even receive them otherwise.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+        signal.signal(number, process.leave)
 
 
 {% if cookiecutter.use_prometheus %}

@@ -12,6 +12,7 @@ import time
 {% if cookiecutter.task_queue != "none" %}
 from pathlib import Path
 {% endif %}
+from types import FrameType
 from typing import Literal, NoReturn
 
 role: Literal["command", "server", "worker"] = "command"
@@ -40,3 +41,8 @@ def stop(message: str) -> NoReturn:
     sys.stdout.flush()
     print(message, file=sys.stderr, flush=True)
     raise SystemExit(3)
+
+
+def leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process with the status that a shell gives to one that a signal has ended."""
+    raise SystemExit(128 + number)

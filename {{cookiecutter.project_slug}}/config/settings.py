@@ -293,6 +293,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     options = DATABASES["default"].setdefault("OPTIONS", {})
     options.setdefault("application_name", f"{{ cookiecutter.project_slug }}-{process.role}")
     options.setdefault("connect_timeout", DATABASE_CONNECT_TIMEOUT)
+    # A server that is gone without a word is noticed after ten seconds.
+    options.setdefault("keepalives_idle", 5)
+    options.setdefault("keepalives_interval", 5)
     options.setdefault("tcp_user_timeout", 10_000)
     # A pooler lends one connection to many: it has the time-outs from its own configuration.
     if process.role == "server" and not DATABASE_POOLER:
@@ -306,7 +309,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         options["pool"] = {
             "min_size": 1,
             "max_size": DATABASE_POOL_SIZE,
-            "timeout": 5,
+            "timeout": DATABASE_CONNECT_TIMEOUT,
             # Otherwise attempts grow apart during an outage, and go on doing so after it.
             "reconnect_timeout": 1,
         }

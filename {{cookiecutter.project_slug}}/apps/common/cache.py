@@ -13,11 +13,13 @@ from django_redis.client import DefaultClient
 from django_redis.exceptions import ConnectionInterrupted
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
 # How often to look whether Redis is back, in seconds.
 INTERVAL = 1.0
+# How often to say that Redis refuses commands, in seconds.
+REMINDER = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class CircuitBreaker(Retry):
         super().__init__(NoBackoff(), 0)
         self._url = url
         self._open = False
+        self._complained = -REMINDER
         self._lock = threading.Lock()
         # The thread that closes an open breaker does not exist in a forked process.
         os.register_at_fork(after_in_child=self._start_afresh)
@@ -50,6 +53,16 @@ class CircuitBreaker(Retry):
         except self._supported_errors as error:
             self._trip(error)
             raise ConnectionInterrupted(None) from error
+        except (NoPermissionError, OutOfMemoryError, ReadOnlyError) as error:
+            self._complain(error)
+            raise
+
+    def _complain(self, error: Exception) -> None:
+        with self._lock:
+            if time.monotonic() - self._complained < REMINDER:
+                return
+            self._complained = time.monotonic()
+        logger.warning("Redis refuses what the cache asks of it: %s", error)
 
     def _trip(self, error: Exception) -> None:
         with self._lock:

@@ -25,7 +25,7 @@ from django.template.loader import render_to_string
 from django.utils.functional import SimpleLazyObject
 from dockerflow.django.middleware import DockerflowMiddleware
 
-from apps.common import health
+from apps.common import health, outages
 from config import logs
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
@@ -76,6 +76,12 @@ class RequestMiddleware:
         response.headers["X-Request-ID"] = request_id
         summarize(request, response.status_code, time.perf_counter() - began)
         return response
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer a request that has failed for want of the database."""
+        return outages.answer(request, exception) if outages.is_outage(exception) else None
 
 
 def identify(request: HttpRequest) -> str:

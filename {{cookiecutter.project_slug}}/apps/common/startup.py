@@ -7,8 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
@@ -72,17 +71,12 @@ def stoppable() -> Iterator[None]:
         found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         handlers = {number: handler for number, handler in found.items() if handler is not None}
     for number in handlers:
-        signal.signal(number, leave)
+        signal.signal(number, process.leave)
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-
-
-def leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End the process with the status that a shell gives to one that a signal has ended."""
-    raise SystemExit(128 + number)
 
 
 def warn_of_unapplied_migrations() -> None:

@@ -2,8 +2,8 @@
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 import requests
 
 from tests.elasticsearch import Elasticsearch, elasticsearch
-from tests.project import Project, Server
+from tests.faults.clients import Record, endure
+from tests.faults.table import find
+from tests.project import HOST, Project, Server
 from tests.services import Postgres, Process, RabbitMQ, Redis, Service, running, until
 from tests.test_api import token, variables
 from tools.render import largest
@@ -35,6 +37,8 @@ class World:
             **variables(self.postgres, self.redis),
             "CELERY_BROKER_URL": self.rabbitmq.url(),
             "ELASTICSEARCH_URL": self.elasticsearch.url,
+            "ALLOWED_HOSTS": f"127.0.0.1,{HOST}",
+            "DJANGO_SETTINGS_MODULE": "trial_settings",
             "TMPDIR": str(folder),
         }
         self.project.manage("migrate", "--verbosity", "0", variables=self.variables)
@@ -165,15 +169,33 @@ def test_without_a_broker_notes_are_kept(world: World) -> None:
     assert until(lambda: world.words(address), 60, "the count of words") == 4
 
 
-def test_with_a_silent_broker_notes_are_kept(world: World) -> None:
-    """A broker that holds the connection and says nothing delays a call, and no more (H5)."""
+@pytest.mark.parametrize(
+    ("name", "breaking"),
+    [
+        ("RabbitMQ is stopped, and started again", lambda world: world.rabbitmq.stopped()),
+        ("RabbitMQ hangs", lambda world: world.rabbitmq.frozen()),
+        ("RabbitMQ is full", lambda world: world.rabbitmq.full()),
+    ],
+    ids=["stopped", "hanging", "full"],
+)
+def test_with_a_broken_broker_notes_are_kept(
+    world: World,
+    name: str,
+    breaking: Callable[[World], AbstractContextManager[None]],
+    record: Record,
+) -> None:
+    """A broker that is away, silent or full delays a note, and no more (H5)."""
     until(world.healthy, 40, "health")
-    world.write("Eta")
-    assert world.rabbitmq.process
-    with world.rabbitmq.frozen():
-        written = world.write("Theta")
+    fault = find(name)
 
-    assert written.status_code == 201
+    def write() -> int:
+        return world.write("Eta").status_code
+
+    outcome = endure(fault, world.server, write, breaking(world), lasting=8)
+    address = f"/{world.write('Theta').json()['id']}"
+
+    assert until(lambda: world.words(address), 60, "the count of words") == 4
+    record(fault, outcome)
 
 
 def test_without_a_database_the_api_says_so(world: World) -> None:

@@ -1,0 +1,133 @@
+"""Clients that ask a service steadily while something breaks, and remember each answer."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import requests
+
+from tests.faults.table import Fault
+from tests.project import Server
+from tests.test_nginx import Nginx
+
+# What needs neither database nor cache, but passes everything that protects the service.
+OTHERS = "/trial/scheme"
+FINE = {200, 201}
+# How long those may take on a busy machine, in seconds.
+PATIENCE = 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """When a request began and ended, and with which status; 0 if there was no answer."""
+
+    began: float
+    ended: float
+    status: int
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it took."""
+        return self.ended - self.began
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What clients saw while a fault lasted, and how long after it."""
+
+    statuses: Counter[int]
+    slowest: float
+    recovery: float
+
+
+# Makes a request and returns the status of its answer.
+type Request = Callable[[], int]
+type Record = Callable[[Fault, Outcome], None]
+
+
+class Clients:
+    """Threads that make the same request again and again."""
+
+    def __init__(self, request: Request, number: int) -> None:
+        self.request = request
+        self.number = number
+        self.answers: list[Answer] = []
+        self.done = threading.Event()
+
+    def ask(self) -> None:
+        """Ask until told to stop."""
+        while not self.done.wait(0.02):
+            began = time.monotonic()
+            try:
+                status = self.request()
+            except requests.RequestException:
+                status = 0
+            self.answers.append(Answer(began, time.monotonic(), status))
+
+    @contextmanager
+    def asking(self) -> Iterator[list[Answer]]:
+        """Ask meanwhile."""
+        threads = [threading.Thread(target=self.ask) for _ in range(self.number)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self.answers
+        finally:
+            self.done.set()
+            for thread in threads:
+                thread.join()
+
+
+def getting(server: Server | Nginx, path: str) -> Request:
+    """Return a function that gets a path."""
+    return lambda: int(server.get(path).status_code)
+
+
+def endure(
+    fault: Fault,
+    server: Server,
+    request: Request,
+    breaking: AbstractContextManager[object],
+    *,
+    lasting: float = 3,
+    untouched: int = 1,
+) -> Outcome:
+    """Break something while clients ask for what needs it; check what they see, and the log."""
+    printed = len(server.output)
+    with (
+        Clients(request, 3).asking() as answers,
+        Clients(getting(server, OTHERS), untouched).asking() as elsewhere,
+    ):
+        time.sleep(1)
+        began = time.monotonic()
+        with breaking:
+            broken = time.monotonic()
+            time.sleep(lasting)
+            mending = time.monotonic()
+        mended = time.monotonic()
+        time.sleep(fault.recovery + 1)
+
+    before = [answer for answer in answers if answer.ended < began]
+    first, last = (broken, mending) if lasting else (began, mended)
+    during = [answer for answer in answers if answer.ended >= first and answer.began <= last]
+    after = [answer for answer in answers if answer.began >= mended + fault.recovery]
+    failed = [answer.ended for answer in answers if answer.status not in FINE]
+    outcome = Outcome(
+        Counter(answer.status for answer in during),
+        max(answer.seconds for answer in during),
+        max(0, max(failed, default=0) - mended),
+    )
+    assert before
+    assert after
+    assert {answer.status for answer in before} <= FINE
+    assert fault.statuses[0] in outcome.statuses, outcome
+    assert set(outcome.statuses) <= set(fault.statuses), outcome
+    assert outcome.slowest <= fault.slowest, outcome
+    assert {answer.status for answer in after} <= FINE, outcome
+    assert {answer.status for answer in elsewhere} <= {200}, outcome
+    assert max((answer.seconds for answer in elsewhere), default=0) < PATIENCE, outcome
+    assert fault.is_logged(server.output[printed:])
+    return outcome

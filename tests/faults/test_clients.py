@@ -1,0 +1,259 @@
+"""Clients that are malformed, oversized, slow, idle or many."""
+
+import json
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Projects
+from tests.faults.clients import Record, endure, getting
+from tests.faults.table import find
+from tests.project import HOST, Server
+from tests.services import Postgres, Redis, folder, missing, running, until
+from tests.test_api import token, variables
+from tests.test_nginx import Nginx
+from tests.test_servers import children
+
+pytestmark = pytest.mark.slow
+
+SERVERS = ("gunicorn", "uvicorn")
+IDLE = 10_000
+SLOW = 200
+HEAD = "Host: 127.0.0.1\r\nX-Forwarded-Proto: https\r\n"
+
+
+class World:
+    """A service, and a token for its API."""
+
+    def __init__(self, stack: ExitStack, answers: dict[str, str], projects: Projects) -> None:
+        postgres = stack.enter_context(running(Postgres))
+        redis = stack.enter_context(running(Redis))
+        environment = {
+            **variables(postgres, redis),
+            "ALLOWED_HOSTS": f"127.0.0.1,{HOST}",
+            "DJANGO_SETTINGS_MODULE": "trial_settings",
+        }
+        project = projects(**answers)
+        project.manage("migrate", "--verbosity", "0", variables=environment)
+        self.token = token(project, environment)
+        self.server: Server = stack.enter_context(project.serve(environment))
+
+
+@pytest.fixture(scope="module", params=[("gunicorn", "ninja"), ("uvicorn", "drf")], ids="-".join)
+def world(request: pytest.FixtureRequest, projects: Projects) -> Iterator[World]:
+    """Run a service under each server, with each API."""
+    server, api = request.param
+    with ExitStack() as stack:
+        yield World(stack, {"server": server, "api": api}, projects)
+
+
+def ask(server: Server, request: bytes) -> int:
+    """Send bytes and return the status of the answer, or 0 if there is none."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client, suppress(OSError):
+        client.sendall(request)
+        while b"\r\n" not in answer and (data := client.recv(65536)):
+            answer += data
+    return int(answer.split()[1]) if answer.startswith(b"HTTP/") else 0
+
+
+def get(path: str, *headers: str, host: str = "127.0.0.1") -> bytes:
+    """Return a request for a path."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", *headers, "Connection: close", "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    """Return a request that sends a body."""
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *headers,
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode() + body
+
+
+NOTES = "/api/v1/notes"
+JSON = ("Content-Type: application/json", "Authorization: Bearer TOKEN")
+FORM = "Content-Type: application/x-www-form-urlencoded"
+MULTIPART = "Content-Type: multipart/form-data; boundary=b"
+# What is sent, and what is answered; 0: the connection ends.
+MALFORMED = {
+    "no HTTP": (b"HELLO\r\n\r\n", {400}),
+    "nothing but zeros": (bytes(1000) + b"\r\n\r\n", {400}),
+    "a version that is none": (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", {400}),
+    "a header without a colon": (get("/", "Nonsense"), {400}),
+    "a space before the colon": (get("/", "X-Header : a"), {400}),
+    "two lengths": (get("/", "Content-Length: 1", "Content-Length: 2"), {400}),
+    "length and chunks": (get("/", "Content-Length: 1", "Transfer-Encoding: chunked"), {400}),
+    "an unknown encoding": (get("/", "Transfer-Encoding: nonsense"), {400, 501}),
+    "a header of 100 kB": (get("/", f"X-Header: {'a' * 100_000}"), {431}),
+    "1,000 headers": (get("/", *(f"X-{n}: a" for n in range(1000))), {431}),
+    "an address of 100 kB": (get(f"/{'a' * 100_000}"), {414}),
+    "NUL in the path": (get("/%00"), {404}),
+    "no UTF-8 in the path": (get("/%ff%fe"), {404}),
+    "a way out of the static files": (get("/static/../../../etc/passwd"), {404}),
+    "an encoded way out": (get("/static/%2e%2e/%2e%2e/config/settings.py"), {404}),
+    "another host in the path": (get("//other.example/%2e%2e/admin"), {404}),
+    "a host with spaces": (get("/", host="a b"), {400}),
+    "another host": (get("/", host="other.example"), {400}),
+    "broken cookies": (get("/admin/", "Cookie: sessionid=\x01;;=;csrftoken"), {302, 400}),
+    "a token that is none": (get("/api/v1/users/me", "Authorization: Bearer \xff:"), {401}),
+    "no JSON": (post(NOTES, b"{", *JSON), {400, 422}),
+    "no UTF-8 in JSON": (post(NOTES, b'{"title": "\xff"}', *JSON), {400, 422}),
+    "NUL in JSON": (post(NOTES, b'{"title": "a\\u0000"}', *JSON), {400, 422}),
+    "half a character in JSON": (post(NOTES, b'{"title": "\\ud800"}', *JSON), {400, 422}),
+    "deep JSON": (post(NOTES, b"[" * 100_000, *JSON), {400, 422}),
+    "a long number in JSON": (post(NOTES, b"1" * 10_000, *JSON), {400, 422}),
+    "no number in JSON": (post(NOTES, b'{"title": NaN}', *JSON), {400, 422}),
+    "JSON of 3 MB": (post(NOTES, json.dumps({"title": "a" * 3_000_000}).encode(), *JSON), {400}),
+    "1,001 fields": (post("/admin/login/", b"&".join([b"a=1"] * 1001), FORM), {400, 403}),
+    "a form without its end": (post("/trial/upload", b"--b\r\n", MULTIPART), {200, 400}),
+    "a form without a boundary": (
+        post("/trial/upload", b"--b", "Content-Type: multipart/form-data"),
+        {400},
+    ),
+    "a chunk that is none": (
+        b"POST /trial/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\nnonsense\r\n",
+        {400},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_request_is_refused(world: World, what: str) -> None:
+    """What no client should send is refused, with neither a failure nor a traceback (H9)."""
+    request, statuses = MALFORMED[what]
+    printed = len(world.server.output)
+    workers = children(world.server.pid)
+
+    status = ask(world.server, request.replace(b"TOKEN", world.token.encode()))
+
+    output = world.server.output[printed:]
+    assert status in statuses, output
+    assert "Traceback" not in output
+    # Django tells at length only of what looks like an attack.
+    told = [line for line in output.splitlines() if "django.security" not in line]
+    assert not any('"exception"' in line for line in told), output
+    assert children(world.server.pid) == workers
+
+
+@contextmanager
+def connected(address: tuple[str, int], number: int) -> Iterator[list[socket.socket]]:
+    """Yield so many connections."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(address, 30)) for _ in range(number)]
+
+
+@contextmanager
+def trickling(address: tuple[str, int], number: int, begin: bytes) -> Iterator[None]:
+    """Send the same beginning over many connections, and then a byte each second."""
+    done = threading.Event()
+    with connected(address, number) as clients:
+
+        def trickle() -> None:
+            while not done.wait(1):
+                for client in clients:
+                    with suppress(OSError):
+                        client.send(b"a")
+
+        for client in clients:
+            client.sendall(begin)
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+HEADERS = b"GET /trial/scheme HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Header: a"
+BODY = (
+    b"POST /trial/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+)
+
+
+def files(server: Server) -> int:
+    """Return how many files the processes of a server have open."""
+    processes = [server.pid, *children(server.pid)]
+    return sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in processes)
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("200 clients send headers slowly", HEADERS),
+    ],
+)
+def test_slow_clients_keep_nobody_waiting(
+    world: World, name: str, begin: bytes, record: Record
+) -> None:
+    """Whoever sends headers byte by byte takes no thread, and is cut off (H9)."""
+    fault = find(name)
+    address = ("127.0.0.1", world.server.port)
+
+    request = getting(world.server, "/trial/scheme")
+    outcome = endure(fault, world.server, request, trickling(address, SLOW, begin))
+
+    record(fault, outcome)
+
+
+def test_slow_bodies_end_at_the_proxy(world: World, record: Record) -> None:
+    """Nginx hands on requests that are complete, so that slow ones take no thread (H9)."""
+    fault = find("200 clients send bodies slowly, behind nginx")
+    with folder("nobody") as path:
+        proxy = Nginx(path, world.server.port)
+        proxy.start()
+        try:
+            breaking = trickling(("127.0.0.1", proxy.port), SLOW, BODY)
+            outcome = endure(fault, world.server, getting(proxy, "/trial/scheme"), breaking)
+        finally:
+            proxy.stop()
+
+    record(fault, outcome)
+
+
+def test_a_slow_body_is_cut_off(world: World) -> None:
+    """Without a proxy a slow body holds a thread, but neither for long nor its process (H9)."""
+    workers = children(world.server.pid)
+    printed = len(world.server.output)
+    address = ("127.0.0.1", world.server.port)
+
+    with trickling(address, 8, BODY):
+        time.sleep(2)
+        health = [until(lambda: world.server.get("/trial/scheme").ok, 25, "it")]
+
+    assert health == [True]
+    assert children(world.server.pid) == workers
+    assert "A request hangs" not in world.server.output[printed:]
+
+
+def test_idle_connections_keep_nobody_waiting(world: World, record: Record) -> None:
+    """Thousands of connections that say nothing take nothing from others, and go (H9)."""
+    fault = find("10,000 connections are idle")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < IDLE + 1000:
+        missing(f"{IDLE + 1000} open files: ulimit -n")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    until(lambda: files(world.server) == files(world.server), 5, "calm")
+    before = files(world.server)
+
+    idle = connected(("127.0.0.1", world.server.port), IDLE)
+    outcome = endure(fault, world.server, getting(world.server, "/trial/scheme"), idle)
+    until(lambda: files(world.server) <= before + 10, 20, "closing what is idle")
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    record(fault, outcome)

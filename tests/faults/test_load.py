@@ -1,0 +1,93 @@
+"""What is left of many requests: nothing."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.faults.test_clients import files
+from tests.project import Project, Server
+from tests.services import Postgres, Redis, find
+from tests.test_api import token, variables
+from tests.test_servers import children
+
+pytestmark = pytest.mark.slow
+
+REQUESTS = 200_000
+# Of those, how many come before the first look; caches and pools have filled by then.
+WARM = 20_000
+# How much more memory a worker may have afterwards, in kB.
+GROWTH = 2_048
+# One in ten asks the database who calls.
+SCRIPT = """
+local asked = 0
+request = function()
+    asked = asked + 1
+    local path = asked % 10 == 0 and "/api/v1/users/me" or "/trial/scheme"
+    return wrk.format("GET", path)
+end
+"""
+
+
+def ask(server: Server, bearer: str, number: int, script: Path) -> int:
+    """Ask at least so often, and return how many answers were no success."""
+    wrk = find("wrk", "wrk")
+    failed = 0
+    while number > 0:
+        command = [
+            *("nice", wrk, "--threads=1", "--connections=8", "--duration=10s"),
+            *("--header", f"Authorization: Bearer {bearer}", "--script", str(script)),
+            f"http://127.0.0.1:{server.port}",
+        ]
+        printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        number -= int(re.findall(r"(\d+) requests in", printed)[0])
+        failed += sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", printed)))
+        failed += sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", printed)))
+    return failed
+
+
+def memory(server: Server) -> list[int]:
+    """Return the proportional set size of each worker, in kB."""
+    texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in children(server.pid)]
+    return [int(re.findall(r"(?m)^Pss: +(\d+) kB", text)[0]) for text in texts]
+
+
+@pytest.mark.parametrize("name", ["gunicorn"])
+def test_many_requests_leave_nothing_behind(
+    name: str, tmp_path: Path, postgres: Postgres, redis: Redis
+) -> None:
+    """200,000 requests leave memory, files and connections as they were (P2, P3)."""
+    project = Project({"server": name}, tmp_path / "service")
+    environment = {
+        **variables(postgres, redis),
+        "DJANGO_SETTINGS_MODULE": "trial_settings",
+        # Workers would be replaced in between.
+        "GUNICORN_CMD_ARGS": "--max-requests 0",
+        "LOG_LEVEL": "warning",
+    }
+    database = environment["DATABASE_URL"].rpartition("/")[2]
+    project.manage("migrate", "--verbosity", "0", variables=environment)
+    bearer = token(project, environment)
+    script = tmp_path / "script.lua"
+    script.write_text(SCRIPT)
+    opened = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+
+    def left(server: Server) -> tuple[list[int], int, int]:
+        (connections,) = postgres.query(opened, database)[0]
+        return memory(server), files(server), connections
+
+    with project.serve(environment) as server:
+        workers = children(server.pid)
+        failed = ask(server, bearer, WARM, script)
+        memory_before, files_before, connections_before = left(server)
+        failed += ask(server, bearer, REQUESTS - WARM, script)
+        memory_after, files_after, connections_after = left(server)
+
+        assert children(server.pid) == workers
+
+    assert failed == 0
+    grown = [after - before for before, after in zip(memory_before, memory_after, strict=True)]
+    assert max(grown) < GROWTH, f"{memory_before} {memory_after}"
+    assert files_after <= files_before
+    assert connections_after <= connections_before

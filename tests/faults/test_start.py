@@ -1,0 +1,170 @@
+"""Signals that reach a service at every phase of its start."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Projects
+from tests.project import PRODUCTION, Server
+from tests.services import Postgres, free_port, until
+from tests.test_servers import children, namespace
+from tools.render import options
+
+pytestmark = pytest.mark.slow
+
+SERVERS = options()["server"]
+PRELOADED = ("gunicorn", "uvicorn")
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+SETTINGS = """
+import time
+
+print("IMPORTING", flush=True)
+time.sleep(2)
+
+from trial_settings import *
+"""
+
+
+@pytest.fixture
+def variables(postgres: Postgres) -> dict[str, str]:
+    """Return what a service needs in production."""
+    return {
+        **PRODUCTION,
+        "DATABASE_URL": postgres.database(),
+        "DJANGO_SETTINGS_MODULE": "trial_settings",
+        "STARTUP_TIMEOUT": "60",
+    }
+
+
+def tell(server: Server, number: int, *, first: bool) -> int:
+    """Send a signal to a service, and return the status with which it ends, soon."""
+    os.kill(children(server.pid)[0] if first else server.pid, number)
+    return server.wait(5)
+
+
+def left(server: Server) -> list[str]:
+    """Return what still runs in the session of a service that has ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().rpartition(")")
+        except OSError:
+            continue
+        state, _, _, session, *_ = rest.split()
+        if int(session) == server.pid and state != "Z":
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("name", PRELOADED)
+def test_a_start_that_loads_ends_when_told(
+    name: str, number: int, first: bool, projects: Projects, variables: dict[str, str]
+) -> None:
+    """A signal ends the process while it is importing, also a container's first one (H9)."""
+    project = projects(server=name, use_redis=False)
+    (project.folder / "loading_settings.py").write_text(SETTINGS)
+    environment = {**variables, "DJANGO_SETTINGS_MODULE": "loading_settings"}
+
+    server = project.start(environment, prefix=namespace() if first else ())
+    try:
+        until(lambda: "IMPORTING" in server.output, 15, "importing")
+        status = tell(server, number, first=first)
+        running = left(server)
+    finally:
+        server.stop()
+
+    assert status == 128 + number
+    assert "Traceback" not in server.output
+    assert not running
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("name", PRELOADED)
+def test_a_start_that_waits_ends_when_told(
+    name: str, number: int, projects: Projects, variables: dict[str, str]
+) -> None:
+    """A signal ends the process while it waits for the database (H3, H9)."""
+    lost = f"postgres://127.0.0.1:{free_port()}/it"
+
+    server = projects(server=name, use_redis=False).start({**variables, "DATABASE_URL": lost})
+    try:
+        until(lambda: "Waiting up to" in server.output, 15, "waiting for the database")
+        status = tell(server, number, first=False)
+        running = left(server)
+    finally:
+        server.stop()
+
+    assert status == 128 + number
+    assert "Traceback" not in server.output
+    assert not running
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_migration_that_waits_ends_when_told(
+    number: int, first: bool, projects: Projects, postgres: Postgres, variables: dict[str, str]
+) -> None:
+    """A signal ends the entry point while it waits for its turn to migrate (D3, H9)."""
+    project = projects(server="gunicorn", use_redis=False)
+    environment = {**variables, "DJANGO_MANAGEPY_MIGRATE": "on"}
+    command = ["./docker-entrypoint.sh", *project.command]
+    database = variables["DATABASE_URL"].rpartition("/")[2]
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query LIKE %s"
+
+    with postgres.connect(database) as owner, owner.transaction():
+        owner.execute("SELECT pg_advisory_xact_lock(x'6D696772617465'::bigint)")
+        server = project.start(environment, command=command, prefix=namespace() if first else ())
+        try:
+            turn = (database, "%pg_try_advisory_xact_lock%")
+            until(lambda: postgres.query(f"{waiting} AND pid <> pg_backend_pid()", *turn), 20, "it")
+            status = tell(server, number, first=first)
+            running = left(server)
+        finally:
+            server.stop()
+
+    assert status == 128 + number
+    assert "Traceback" not in server.output
+    assert not running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_service_that_listens_ends_when_told(
+    name: str, number: int, projects: Projects, variables: dict[str, str]
+) -> None:
+    """A signal ends the service at once when it has only just begun to listen (H9)."""
+    server = projects(server=name, use_redis=False).start(variables)
+    try:
+        until(server.serves, 20, "the first answer")
+        began = time.monotonic()
+        status = tell(server, number, first=False)
+        seconds = time.monotonic() - began
+        running = left(server)
+    finally:
+        server.stop()
+
+    assert status == 0
+    assert seconds < 4
+    assert "Traceback" not in server.output
+    assert not running
+
+
+@pytest.mark.parametrize("name", PRELOADED)
+def test_sighup_replaces_the_workers(
+    name: str, projects: Projects, variables: dict[str, str]
+) -> None:
+    """A service that serves takes SIGHUP for a wish to start its workers anew (H9)."""
+    with projects(server=name, use_redis=False).serve(variables) as server:
+        before = set(children(server.pid))
+        server.send(signal.SIGHUP)
+        until(lambda: not before & set(children(server.pid)), 20, "replacing the workers")
+        until(server.serves, 5, "an answer")
+        status = tell(server, signal.SIGTERM, first=False)
+
+    assert status == 0
+    assert "Traceback" not in server.output

@@ -1,0 +1,94 @@
+"""Worker processes die or hang while clients ask."""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.faults.clients import Clients, Outcome, Record, endure, getting
+from tests.faults.table import find
+from tests.project import PRODUCTION, Project, Server
+from tests.services import Postgres, until
+
+pytestmark = pytest.mark.slow
+
+SERVERS = ("gunicorn", "uvicorn")
+WHO = "/trial/remember?value=1"
+
+
+@pytest.fixture
+def variables(postgres: Postgres) -> dict[str, str]:
+    """Return what a service needs in production."""
+    return {
+        **PRODUCTION,
+        "DATABASE_URL": postgres.database(),
+        "DJANGO_SETTINGS_MODULE": "trial_settings",
+    }
+
+
+@contextmanager
+def killing(server: Server) -> Iterator[None]:
+    """Kill the worker that answers."""
+    os.kill(server.get(WHO).json()["worker"], signal.SIGKILL)
+    yield
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_killed_worker_takes_only_its_requests_along(
+    name: str, tmp_path: Path, variables: dict[str, str], record: Record
+) -> None:
+    """While a worker is replaced that was killed with -9 the other one answers (H9)."""
+    fault = find("A worker is killed with -9")
+    project = Project({"server": name, "use_redis": False}, tmp_path)
+
+    with project.serve(variables) as server:
+        breaking = killing(server)
+        request = getting(server, "/trial/scheme")
+        outcome = endure(fault, server, request, breaking, lasting=1, untouched=0)
+
+    record(fault, outcome)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_request_that_hangs_is_cut_off(
+    name: str, tmp_path: Path, variables: dict[str, str], record: Record
+) -> None:
+    """Its worker is replaced, and others are answered meanwhile (H9)."""
+    fault = find("A request hangs")
+    project = Project({"server": name, "use_redis": False}, tmp_path)
+    configuration = project.folder / "config/gunicorn.conf.py"
+    text = configuration.read_text()
+    for old, new in {
+        "\ntimeout = 30": "\ntimeout = 3",
+        "\ngraceful_timeout = 25": "\ngraceful_timeout = 2",
+    }.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    configuration.write_text(text)
+    shorter = 30 + 25 - 3 - 2
+    path = "/trial/block?seconds=600" if name == "uvicorn" else "/trial/slow?seconds=600"
+
+    with project.serve(variables) as server, ThreadPoolExecutor(1) as hanging:
+        with Clients(getting(server, "/trial/scheme"), 3).asking() as answers:
+            began = time.monotonic()
+            with pytest.raises(requests.RequestException):
+                hanging.submit(server.get, path).result()
+            seconds = time.monotonic() - began
+            until(lambda: server.output.count("Booting worker") == 3, 5, "the next worker")
+            time.sleep(1)
+        output = server.output
+
+    statuses = Counter(answer.status for answer in answers)
+    assert fault.is_logged(output)
+    assert seconds < fault.slowest - shorter
+    assert statuses[200] > 100
+    # An event loop that is blocked takes along what else it was given.
+    assert statuses[0] == 0 if name == "gunicorn" else statuses[0] < 10
+    record(fault, Outcome(Counter([0]), seconds, 0))

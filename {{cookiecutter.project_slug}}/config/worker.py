@@ -1,0 +1,104 @@
+"""gunicorn's worker with threads, which clients cannot keep busy by being slow."""
+
+import os
+import selectors
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+# How long a client may take to send the headers of a request, in seconds, and all of it.
+HEADERS = 10
+REQUEST = 20
+# How long a process that stops waits for clients that have sent nothing yet, in seconds.
+STOPPING = 2
+# Headers that are longer go to a thread, which refuses them.
+LONGEST = 65_536
+
+
+class Worker(ThreadWorker):
+    """Threads that serve requests; when one hangs, the process stops and is replaced.
+
+    A request takes a thread once its headers are there. Until then its connection costs
+    nothing but memory, and is the first to go when there are too many.
+    """
+
+    def init_process(self) -> None:
+        """Start serving; until then no request can have begun."""
+        self.began: dict[Any, float] = {}
+        super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, and close the one that has said nothing for longest if need be."""
+        super().accept(listener)
+        if self.nr_conns >= self.worker_connections and self.pending_conns:
+            self.pending_conns[0].timeout = 0
+            self.murder_pending()
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Give a connection to a thread if a request is there, and wait for that otherwise."""
+        if self.cfg.is_ssl or has_headers(conn):
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + HEADERS
+        self.pending_conns.append(conn)
+        readable = partial(self.on_pending_socket_readable, conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, readable)
+
+    def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
+        """Read what has come, and stop waiting once that is enough."""
+        if self.cfg.is_ssl or has_headers(conn):
+            super().on_pending_socket_readable(conn, client)
+
+    def handle(self, conn: Any) -> Any:
+        """Serve a request and remember since when."""
+        self.began[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self.began[conn]
+
+    def notify(self) -> None:
+        """Tell gunicorn that this process is alive, and drain it if a request hangs."""
+        super().notify()
+        now = time.monotonic()
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = min(conn.timeout, now + STOPPING)
+        for conn, began in list(self.began.items()):
+            seconds = now - began
+            if seconds > REQUEST:
+                # Whoever still waits for the client finds that it has ended.
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
+            if self.alive and seconds > self.cfg.timeout:
+                self.log.critical(
+                    "A request hangs for over %s s: replacing worker", self.cfg.timeout
+                )
+                self.alive: bool = False
+
+    def run(self) -> None:
+        """Serve until told to stop, and leave without waiting for a request that hangs."""
+        super().run()
+        if self.began:
+            os._exit(1)
+
+
+def has_headers(conn: Any) -> bool:
+    """Read what has come, without waiting, and return whether a thread can go on with it."""
+    conn.init()
+    try:
+        data = conn.sock.recv(LONGEST, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        data = None
+    except OSError:
+        data = b""
+    buffer = conn.parser.unreader.buf
+    buffer.seek(0, os.SEEK_END)
+    buffer.write(data or b"")
+    received = buffer.getvalue()
+    return data == b"" or b"\r\n\r\n" in received or len(received) >= LONGEST

@@ -1,0 +1,47 @@
+"""An outage of the database is told from a mistake."""
+
+import sqlite3
+
+import psycopg
+import pytest
+from django.db import InternalError, OperationalError, ProgrammingError
+from django.test import RequestFactory
+from psycopg import errors
+
+from apps.common import outages
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "outage"),
+    [
+        (OperationalError, psycopg.OperationalError("connection refused"), True),
+        (OperationalError, errors.AdminShutdown(), True),
+        (OperationalError, errors.DiskFull(), True),
+        (OperationalError, errors.TooManyConnections(), True),
+        (InternalError, errors.ReadOnlySqlTransaction(), True),
+        (OperationalError, errors.DeadlockDetected(), False),
+        (OperationalError, errors.QueryCanceled(), False),
+        (OperationalError, sqlite3.OperationalError("no such table"), False),
+        (ProgrammingError, errors.UndefinedTable(), False),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_an_outage(
+    kind: type[Exception], cause: Exception, outage: bool
+) -> None:
+    error = kind()
+    error.__cause__ = cause
+
+    assert outages.is_outage(error) is outage
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/users/me"])
+def test_an_outage_is_worth_another_try(
+    rf: RequestFactory, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    response = outages.answer(rf.get(path), OperationalError("connection\nrefused"))
+
+    assert response.status_code == 503
+    assert response["Retry-After"] == "5"
+    assert [record.getMessage() for record in caplog.records] == [
+        "The database does not serve: connection refused"
+    ]
