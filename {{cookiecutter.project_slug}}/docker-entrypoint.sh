@@ -6,9 +6,9 @@ set -eu
 # The shell alone would ignore signals as the first process, and while it waits for another.
 run() {
     "$@" &
-    trap 'kill $! && wait $!; exit 129' HUP
-    trap 'kill $! && wait $!; exit 130' INT
-    trap 'kill $! && wait $!; exit 143' TERM
+    trap 'set +e; kill $!; wait $!; exit 129' HUP
+    trap 'set +e; kill $!; wait $!; exit 130' INT
+    trap 'set +e; kill $!; wait $!; exit 143' TERM
     wait $!
     trap - HUP INT TERM
 }

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from tools.render import options
 pytestmark = pytest.mark.slow
 
 SERVERS = options()["server"]
-PRELOADED = ("gunicorn", "uvicorn")
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 SETTINGS = """
 import time
@@ -61,12 +59,11 @@ def left(server: Server) -> list[str]:
 
 @pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("name", PRELOADED)
 def test_a_start_that_loads_ends_when_told(
-    name: str, number: int, first: bool, projects: Projects, variables: dict[str, str]
+    number: int, first: bool, projects: Projects, variables: dict[str, str]
 ) -> None:
     """A signal ends the process while it is importing, also a container's first one (H9)."""
-    project = projects(server=name, use_redis=False)
+    project = projects(server="gunicorn", use_redis=False)
     (project.folder / "loading_settings.py").write_text(SETTINGS)
     environment = {**variables, "DJANGO_SETTINGS_MODULE": "loading_settings"}
 
@@ -83,46 +80,41 @@ def test_a_start_that_loads_ends_when_told(
     assert not running
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("name", PRELOADED)
-def test_a_start_that_waits_ends_when_told(
-    name: str, number: int, projects: Projects, variables: dict[str, str]
-) -> None:
-    """A signal ends the process while it waits for the database (H3, H9)."""
+def test_a_start_that_waits_ends_at_hang_up(projects: Projects, variables: dict[str, str]) -> None:
+    """SIGHUP ends the process while it waits for the database, as other signals do (H3, H9)."""
     lost = f"postgres://127.0.0.1:{free_port()}/it"
 
-    server = projects(server=name, use_redis=False).start({**variables, "DATABASE_URL": lost})
+    server = projects(server="gunicorn", use_redis=False).start({**variables, "DATABASE_URL": lost})
     try:
         until(lambda: "Waiting up to" in server.output, 15, "waiting for the database")
-        status = tell(server, number, first=False)
+        status = tell(server, signal.SIGHUP, first=False)
         running = left(server)
     finally:
         server.stop()
 
-    assert status == 128 + number
+    assert status == 128 + signal.SIGHUP
     assert "Traceback" not in server.output
     assert not running
 
 
-@pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_migration_that_waits_ends_when_told(
-    number: int, first: bool, projects: Projects, postgres: Postgres, variables: dict[str, str]
+    number: int, projects: Projects, postgres: Postgres, variables: dict[str, str]
 ) -> None:
-    """A signal ends the entry point while it waits for its turn to migrate (D3, H9)."""
+    """A signal ends a container whose entry point waits for its turn to migrate (D3, H9)."""
     project = projects(server="gunicorn", use_redis=False)
     environment = {**variables, "DJANGO_MANAGEPY_MIGRATE": "on"}
     command = ["./docker-entrypoint.sh", *project.command]
     database = variables["DATABASE_URL"].rpartition("/")[2]
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query LIKE %s"
+    # It asks for the lock again and again, each time in a transaction of its own.
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query = 'ROLLBACK'"
 
     with postgres.connect(database) as owner, owner.transaction():
         owner.execute("SELECT pg_advisory_xact_lock(x'6D696772617465'::bigint)")
-        server = project.start(environment, command=command, prefix=namespace() if first else ())
+        server = project.start(environment, command=command, prefix=namespace())
         try:
-            turn = (database, "%pg_try_advisory_xact_lock%")
-            until(lambda: postgres.query(f"{waiting} AND pid <> pg_backend_pid()", *turn), 20, "it")
-            status = tell(server, number, first=first)
+            until(lambda: postgres.query(waiting, database), 20, "waiting for the lock")
+            status = tell(server, number, first=True)
             running = left(server)
         finally:
             server.stop()
@@ -132,8 +124,10 @@ def test_a_migration_that_waits_ends_when_told(
     assert not running
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("gunicorn", signal.SIGINT), *((name, signal.SIGTERM) for name in SERVERS)],
+)
 def test_a_service_that_listens_ends_when_told(
     name: str, number: int, projects: Projects, variables: dict[str, str]
 ) -> None:
@@ -141,25 +135,19 @@ def test_a_service_that_listens_ends_when_told(
     server = projects(server=name, use_redis=False).start(variables)
     try:
         until(server.serves, 20, "the first answer")
-        began = time.monotonic()
         status = tell(server, number, first=False)
-        seconds = time.monotonic() - began
         running = left(server)
     finally:
         server.stop()
 
     assert status == 0
-    assert seconds < 4
     assert "Traceback" not in server.output
     assert not running
 
 
-@pytest.mark.parametrize("name", PRELOADED)
-def test_sighup_replaces_the_workers(
-    name: str, projects: Projects, variables: dict[str, str]
-) -> None:
+def test_sighup_replaces_the_workers(projects: Projects, variables: dict[str, str]) -> None:
     """A service that serves takes SIGHUP for a wish to start its workers anew (H9)."""
-    with projects(server=name, use_redis=False).serve(variables) as server:
+    with projects(server="gunicorn", use_redis=False).serve(variables) as server:
         before = set(children(server.pid))
         server.send(signal.SIGHUP)
         until(lambda: not before & set(children(server.pid)), 20, "replacing the workers")

@@ -10,6 +10,7 @@ import itertools
 {% endif %}
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 {% if cookiecutter.server == "gunicorn" %}
@@ -66,12 +67,22 @@ def pre_fork(server: Any, worker: Any) -> None:
     worker.slot = next(number for number in itertools.count(1) if number not in taken)
 
 
-def post_fork(server: Any, worker: Any) -> None:
-    """Tell the worker its number."""
-    process.slot = worker.slot
-
-
 {% endif %}
+def post_fork(server: Any, worker: Any) -> None:
+    """Give a worker what it inherits: its signals, until it has handlers of its own, go there."""
+    worker.inherited = server.SIG_QUEUE
+{% if cookiecutter.use_prometheus %}
+    process.slot = worker.slot
+{% endif %}
+
+
+def post_worker_init(worker: Any) -> None:
+    """End a worker that was told to before it could hear it."""
+    while not worker.inherited.empty():
+        if worker.inherited.get_nowait() in {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}:
+            sys.exit()
+
+
 def on_starting(server: Any) -> None:
     """Check the dependencies once, should the workers not be preloaded from this process."""
     if not server.cfg.preload_app:
