@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.csp import CSP
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
@@ -15,7 +16,13 @@ from apps.users.api import router as users
 
 
 class API(NinjaAPI):
-    """An API whose schema says that errors are problems."""
+    """An API whose schema says that errors are problems, and whose answers are no pages."""
+
+    def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
+        """Return a response that endpoints may add to, with a policy that allows nothing."""
+        response = super().create_temporal_response(request)
+        response.headers[CSP.HEADER_ENFORCE] = problems.POLICY
+        return response
 
     def get_openapi_schema(self, **options: Any) -> Any:
         """Return the OpenAPI schema."""

@@ -11,20 +11,21 @@ from ninja.throttling import BaseThrottle
 
 
 class Throttle(BaseThrottle):
-    """Allows each user so many calls a minute; all, while the cache is off.
+    """Allows each user, or each address without one, so many calls a minute.
 
-    Ninja's own throttles keep what belongs to one request in an object that all threads share.
+    While the cache is off, all are allowed. Ninja's own throttles keep what belongs to one
+    request in an object that all threads share.
     """
 
     def allow_request(self, request: HttpRequest) -> bool:
-        """Count a call, and return whether it is one too many."""
-        key = f"throttle-{request.user.pk}-{int(time.time() // 60)}"
-        if cache.add(key, 1, 60):
-            return True
+        """Count a call, and return whether it is not one too many."""
+        caller = request.user.pk or request.META["REMOTE_ADDR"]
+        key = f"throttle-{caller}-{int(time.time() // 60)}"
         try:
             calls = cache.incr(key)
         except ValueError:
-            return True
+            calls = 1
+            cache.add(key, calls, 60)
         return not calls or calls <= settings.API_CALLS_PER_MINUTE
 
     def wait(self) -> int:

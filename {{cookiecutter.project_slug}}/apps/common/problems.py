@@ -7,9 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.csp import CSP
 from django.views import defaults
 
 CONTENT_TYPE = "application/problem+json"
+# An answer is no page: if a browser shows it nevertheless, it may neither load nor do anything.
+POLICY = "default-src 'none'; frame-ancestors 'none'"
 SCHEMA = {
     "type": "object",
     "title": "Problem",
@@ -42,7 +45,10 @@ def response(*problem: Any, headers: dict[str, str] | None = None) -> HttpRespon
     """Return a problem as a response."""
     content = body(*problem)
     return JsonResponse(
-        content, status=content["status"], content_type=CONTENT_TYPE, headers=headers
+        content,
+        status=content["status"],
+        content_type=CONTENT_TYPE,
+        headers={CSP.HEADER_ENFORCE: POLICY} | (headers or {}),
     )
 
 

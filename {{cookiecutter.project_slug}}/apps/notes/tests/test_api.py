@@ -167,3 +167,13 @@ def test_one_call_too_many_has_to_wait(client: Client, owner: User, settings: Se
 @pytest.mark.parametrize("path", ["docs", "openapi.json"])
 def test_documentation_is_public(client: Client, db: None, path: str) -> None:
     assert client.get(f"/api/v1/{path}").status_code == 200
+{% if cookiecutter.api == "ninja" %}
+
+
+def test_a_browser_may_do_nothing_with_an_answer(client: Client, owner: User) -> None:
+    responses = [client.get(NOTES), client.get(f"{NOTES}/0")]
+
+    assert [response.status_code for response in responses] == [200, 404]
+    for response in responses:
+        assert response["Content-Security-Policy"].startswith("default-src 'none'")
+{% endif %}
