@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -99,6 +100,7 @@ def main() -> None:
     """Measure, keep the result, show it as tables, and name the limits that are missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="measure the default service only")
+    parser.add_argument("--rounds", type=int, help="how often each view is measured")
     parser.add_argument(
         "--busy", action="store_true", help="hold to what another load of the machine cannot change"
     )
@@ -106,11 +108,14 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep it as the reference, in bench/")
     parser.add_argument("--show", type=Path, help="show an earlier result, and measure nothing")
     arguments = parser.parse_args()
-    console = Console()
+    # Where there is no terminal, lines may be as long as the tables are wide.
+    console = Console(width=None if sys.stdout.isatty() else 140)
     if arguments.show:
         result = json.loads(arguments.show.read_text())
     else:
         plan = stages.QUICK if arguments.quick else stages.FULL
+        if arguments.rounds:
+            plan = replace(plan, rounds=arguments.rounds)
         console.print(f"This takes about {max(1, round(plan.seconds / 60))} min.")
         began = time.monotonic()
         try:

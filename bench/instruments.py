@@ -76,21 +76,21 @@ def proportional(pid: int) -> float:
     return int(kilobytes) / 1000
 
 
-def load(port: int, session: int, path: str, clients: int, headers: Mapping[str, str]) -> Load:
+def load(server: Server, path: str, clients: int, http: str, headers: Mapping[str, str]) -> Load:
     """Return what clients saw in a second that ask again as soon as they are answered."""
     given = [f"--header={name}: {value}" for name, value in {**HEADERS, **headers}.items()]
-    before = cpu(session)
+    before = cpu(server.pid)
     done = subprocess.run(
         [
             *(find("wrk", "wrk"), "--threads", "1", "--connections", str(clients)),
             *("--duration", "1s", "--timeout", "10s", "--script", str(REPORT), *given),
-            f"http://127.0.0.1:{port}{path}",
+            *(f"http://127.0.0.1:{server.port}{path}", "--", http),
         ],
         check=True,
         capture_output=True,
         text=True,
     )
-    spent = cpu(session) - before
+    spent = cpu(server.pid) - before
     seen = json.loads(done.stdout.splitlines()[-1])
     requests = max(seen["requests"], 1)
     return Load(
@@ -105,10 +105,10 @@ def load(port: int, session: int, path: str, clients: int, headers: Mapping[str,
 class Client:
     """A connection that is opened again when the server has closed it."""
 
-    def __init__(self, port: int, path: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, port: int, path: str, headers: Mapping[str, str], http: str = "1.1") -> None:
         self.port = port
         lines = [f"{name}: {value}" for name, value in {**HEADERS, **headers}.items()]
-        self.request = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
+        self.request = "\r\n".join([f"GET {path} HTTP/{http}", *lines, "", ""]).encode()
         self.socket: socket.socket | None = None
 
     def get(self) -> int:
@@ -134,7 +134,7 @@ class Client:
         length = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
         while length and len(body) < int(length[1]):
             body += self.receive()
-        if b"\nconnection: close" in head.lower():
+        if head.startswith(b"HTTP/1.0") or b"\nconnection: close" in head.lower():
             self.close()
         return int(head.split(maxsplit=2)[1])
 
@@ -163,7 +163,7 @@ def first_answer(server: Server, path: str) -> tuple[float, float]:
     return time.perf_counter() - began, cpu(server.pid)
 
 
-def steady(port: int, path: str, rate: float, seconds: float) -> list[float]:
+def steady(port: int, path: str, rate: float, seconds: float, http: str = "1.1") -> list[float]:
     """Return how long each request took that was sent at a constant rate, in milliseconds.
 
     Time runs from when a request was due, not from when a connection was free to send it:
@@ -175,7 +175,7 @@ def steady(port: int, path: str, rate: float, seconds: float) -> list[float]:
     began = time.perf_counter() + 0.2
 
     def ask() -> None:
-        client = Client(port, path, {})
+        client = Client(port, path, {}, http)
         while (number := next(numbers)) < len(took):
             due = began + number / rate
             time.sleep(max(0, due - time.perf_counter()))

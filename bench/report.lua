@@ -1,3 +1,11 @@
+-- Asks as a version of HTTP that is given as an argument: 1.0 has a connection for each request.
+function init(arguments)
+  if arguments[1] ~= "1.1" then
+    local asked = wrk.format():gsub("HTTP/1.1", "HTTP/" .. arguments[1], 1)
+    request = function() return asked end
+  end
+end
+
 -- Prints what wrk has counted, in requests, seconds and milliseconds.
 function done(summary, latency)
   local errors = summary.errors

@@ -31,8 +31,9 @@ BARE = ("light", "query")
 PREPARING = 6.0
 STARTING = 2.5
 LOADING = 1.1
-STEADY = 5
+STEADY = 4
 TIMING = 20.0
+FEATURE_STARTS = 2
 MIDDLEWARE = Path(__file__).with_name("middleware.py")
 
 type Report = Callable[[float, str], None]
@@ -75,7 +76,8 @@ class Plan:
         loads = bare + len(self.loads) * (len(self.subjects) - 1)
         each = len(self.subjects) * (PREPARING + STARTING + self.starts * (STARTING + LOADING))
         each += self.rounds * (loads + 2) * LOADING + 2 * STARTING + STEADY
-        feature = PREPARING + 2 * STARTING + (1 + self.rounds) * LOADING
+        feature = PREPARING + STARTING + FEATURE_STARTS * (STARTING + LOADING)
+        feature += self.rounds * LOADING
         features = len(self.alternatives) * feature + TIMING * self.features
         return len(self.servers) * each + features
 
@@ -92,9 +94,9 @@ FULL = Plan(
 QUICK = Plan(
     servers=(DEFAULT,),
     subjects=("bare", "default"),
-    starts=3,
-    rounds=4,
-    loads=(("light", 8), ("query", 64), ("lbheartbeat", 8)),
+    starts=2,
+    rounds=3,
+    loads=(("light", 8), ("light", 8), ("query", 64), ("lbheartbeat", 8)),
     features=False,
 )
 
@@ -171,8 +173,8 @@ class Bench:
 
     def load(self, started: Started, view: str, clients: int) -> instruments.Load:
         """Return what clients see of a view."""
-        server, headers = started.server, headers_for(started, view)
-        found = instruments.load(server.port, server.pid, PATHS[view], clients, headers)
+        http, headers = http_of(started.project), headers_for(started, view)
+        found = instruments.load(started.server, PATHS[view], clients, http, headers)
         self.report(LOADING, "")
         return found
 
@@ -233,7 +235,8 @@ class Bench:
                 found["one a request"].append(round(self.load(single, "query", 8).rate, 1))
             rate = 0.8 * median(found["kept"])
             self.report(0, f"{server}: {rate:.0f} queries a second")
-            took = sorted(instruments.steady(kept.server.port, PATHS["query"], rate, STEADY))
+            port, http = kept.server.port, http_of(project)
+            took = sorted(instruments.steady(port, PATHS["query"], rate, STEADY, http))
             self.report(STEADY, "")
         found["rate"] = round(rate, 1)
         found["p50"], found["p99"] = (round(took[int(len(took) * q)], 1) for q in (0.5, 0.99))
@@ -248,13 +251,15 @@ class Bench:
             self.report(PREPARING, "")
         default = "", ""
         projects[default] = self.subject("default", DEFAULT)
-        sizes = {}
-        for (option, answer), project in projects.items():
-            self.report(0, f"{option}={answer} starts")
-            with ExitStack() as stack:
-                started = self.start(project, stack)
-                self.load(started, "query", 8)
-                _, sizes[option, answer] = instruments.memory(started.server.pid)
+        sizes: dict[tuple[str, Any], list[float]] = {key: [] for key in projects}
+        for number in range(FEATURE_STARTS):
+            for option, answer in rotated(projects, number):
+                self.report(0, f"{option}={answer} starts")
+                with ExitStack() as stack:
+                    started = self.start(projects[option, answer], stack)
+                    self.load(started, "query", 8)
+                    _, whole = instruments.memory(started.server.pid)
+                    sizes[option, answer].append(whole / WORKERS)
         costs: dict[tuple[str, Any], list[float]] = {key: [] for key in projects}
         with ExitStack() as stack:
             running = {key: self.start(project, stack) for key, project in projects.items()}
@@ -269,11 +274,8 @@ class Bench:
             {
                 "option": option,
                 "answer": answer,
-                "cpu": [
-                    round(cost - usual, 1)
-                    for cost, usual in zip(costs[option, answer], costs[default], strict=True)
-                ],
-                "memory": round((sizes[option, answer] - sizes[default]) / WORKERS, 1),
+                "cpu": more(costs[option, answer], costs[default]),
+                "memory": more(sizes[option, answer], sizes[default]),
             }
             for option, answer in self.plan.alternatives
         ]
@@ -302,6 +304,11 @@ def measured() -> dict[str, Any]:
     return {**{name: [] for name in names}, "loads": {}, "connections": 0}
 
 
+def more(ours: Iterable[float], usual: Iterable[float]) -> list[float]:
+    """Return by how much measurements are greater than those of the default service."""
+    return [round(our - other, 1) for our, other in zip(ours, usual, strict=True)]
+
+
 def rotated[T](names: Iterable[T], number: int) -> list[T]:
     """Return names, of which each comes first in its turn."""
     listed = list(names)
@@ -312,6 +319,11 @@ def rotated[T](names: Iterable[T], number: int) -> list[T]:
 def headers_for(started: Started, view: str) -> dict[str, str]:
     """Return what a client sends with a request for a view."""
     return started.project.headers if view == "token" else {}
+
+
+def http_of(project: Bare | Service) -> str:
+    """Return the version of HTTP to ask in: uWSGI ends each connection, and in 1.1 unannounced."""
+    return "1.0" if project.server == "uwsgi" else "1.1"
 
 
 def warm(started: Started, views: Iterable[str]) -> None:

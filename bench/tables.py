@@ -60,7 +60,7 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
 
 def costs(server: str, subjects: dict[str, Any]) -> Table:
     """Return what each project costs under a server, as a multiple of the bare one, too."""
-    headings = [f"{server}", "bare"]
+    headings = ["", "bare"]
     for name in list(subjects)[1:]:
         headings += [name, "times bare"]
     kinds = {
@@ -97,20 +97,20 @@ def named(load: str) -> str:
 
 def answers(server: str, subjects: dict[str, Any]) -> Table:
     """Return how fast each project answers under a server."""
+    kinds = (("rate", 0), ("p50", 1), ("p99", 1))
     rows = []
     for load in subjects["default"]["loads"]:
         row = [named(load)]
         for found in subjects.values():
             seen = found["loads"].get(load)
-            row += (
-                [f"{median(seen[key]):.{digits}f}" for key, digits in RATES] if seen else [""] * 3
+            row.append(
+                " / ".join(f"{median(seen[key]):.{digits}f}" for key, digits in kinds)
+                if seen
+                else ""
             )
         rows.append(row)
-    headings = [server, *(f"{name}, {kind}" for name in subjects for kind in ("/s", "p50", "p99"))]
-    return Table(f"Answers a second with {server}, and milliseconds", headings, rows)
-
-
-RATES = (("rate", 0), ("p50", 1), ("p99", 1))
+    title = f"Answers a second with {server}, and milliseconds that 50 and 99 of 100 take at most"
+    return Table(title, ["", *subjects], rows)
 
 
 def database(result: dict[str, Any]) -> Table:
@@ -147,7 +147,7 @@ def features(found: Sequence[dict[str, Any]]) -> Table:
         [
             f"`{each['option']}={str(each['answer']).lower()}`",
             spread(each["cpu"]),
-            f"{each['memory']:+.1f}",
+            spread(each["memory"], 1),
         ]
         for each in found
     ]
