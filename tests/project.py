@@ -95,6 +95,7 @@ def scheme(request):
     return JsonResponse({"scheme": request.scheme, "address": request.META["REMOTE_ADDR"]})
 
 
+handler500 = urls.handler500
 urlpatterns = [
     path("trial/slow", slow),
     path("trial/block", block),

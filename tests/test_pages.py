@@ -125,6 +125,8 @@ def test_pages_work_under_their_policy(browser: Browser, server: Server) -> None
             assert response
             assert response.status == status
             assert page.locator("h1").count() == 1
+            # Where the policy forbids the style, it is 16 pixels.
+            assert page.evaluate("parseFloat(getComputedStyle(document.body).marginTop)") > 50
 
         log_in(page)
         page.goto("/admin/notes/note/add/")

@@ -235,7 +235,7 @@ def test_files_that_are_copied_hold_no_tag() -> None:
     """What Cookiecutter copies to save time has nothing to render (P5)."""
     copied = [file for file in sources() if file.template is None]
 
-    tagged = [file.path for file in copied if b"cookiecutter" in file.content]
+    tagged = [file.path for file in copied if b"cookiecutter." in file.content]
 
     assert copied
     assert tagged == []

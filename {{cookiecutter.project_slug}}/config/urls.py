@@ -14,7 +14,9 @@ from config.api import api
 {% endif %}
 
 admin.site.site_header = admin.site.site_title = settings.SITE_NAME
-{% if cookiecutter.api != "none" %}
+{% if cookiecutter.api == "none" %}
+handler500 = "apps.common.pages.server_error"
+{% else %}
 handler404 = "apps.common.problems.not_found"
 handler500 = "apps.common.problems.server_error"
 {% endif %}

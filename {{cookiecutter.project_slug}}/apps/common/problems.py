@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.csp import CSP
 from django.views import defaults
 
+from apps.common import pages
+
 CONTENT_TYPE = "application/problem+json"
 # An answer is no page: if a browser shows it nevertheless, it may neither load nor do anything.
 POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -76,4 +78,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Return that something is broken: to programs as a problem, to people as a page."""
     if request.path_info.startswith("/api/"):
         return response(500)
-    return defaults.server_error(request)
+    return pages.server_error(request)
