@@ -20,6 +20,7 @@ from tools import lock, render
 from tools.render import ROOT, Answers, command, largest, pairwise, smallest
 
 FILES = ("requirements.txt", "requirements-dev.txt")
+UPDATE = "requirements-update.txt"
 SERVICES = {"smallest": smallest(), "default": {}, "largest": largest()}
 PIN = re.compile(r"^([a-z0-9.-]+)==([^\s;]+)(?: ; (.+?))?(?: \\)?$", re.MULTILINE)
 LINE = re.compile(
@@ -124,6 +125,17 @@ def test_lock_of_the_template_is_what_resolves() -> None:
         assert everything == dev.keys()
 
 
+def test_lock_of_the_update_is_what_resolves() -> None:
+    """What a service follows its template with is locked, whatever else is installed (T12)."""
+    project = tomllib.loads(text({}, "pyproject.toml"))
+    (wanted,) = project["dependency-groups"]["update"]
+
+    locked = pins(text({}, UPDATE), lock.TARGETS[0])
+
+    assert wanted == f"cruft>={locked['cruft']}"
+    assert {"cookiecutter", "gitpython", "jinja2"} <= locked.keys()
+
+
 @pytest.mark.parametrize("answers", pairwise(), ids=command)
 def test_lower_bounds_are_the_locked_versions(answers: Answers) -> None:
     """A direct dependency is at least the version that was tested (T12)."""
@@ -146,6 +158,7 @@ def test_lower_bounds_are_the_locked_versions(answers: Answers) -> None:
 def test_lock_holds_pins_and_hashes_only(name: str) -> None:
     """There is no address in a lock, and each pin has its hashes (T12)."""
     locks = [(ROOT / name).read_text(), *(text(answers, name) for answers in pairwise())]
+    locks.append(text({}, UPDATE))
 
     for locked in locks:
         lines = locked.splitlines()

@@ -1,6 +1,7 @@
 """A service follows its template: cruft merges a newer one into what a team has changed."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.services import find
-from tools.render import Answers, largest, smallest
+from tests.test_pipelines import FOLLOWING, elsewhere, jobs
+from tools.render import Answers, complete, largest, options, smallest
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +65,14 @@ def release(template: Path) -> None:
     lock = service / "requirements.txt"
     lock.write_text(re.sub(r"sqlparse==[\d.]+", "sqlparse==99.0.0", lock.read_text()))
     (service / "templates/403.html").write_text("<!doctype html>\n<title>Not allowed</title>\n")
-    (service / "templates/500.html").unlink()
+    (service / ".editorconfig").unlink()
+    # A new file that only some services have: the condition comes with it.
+    (service / "config/daphne_new.py").touch()
+    replace(
+        template / "cookiecutter.json",
+        '"config/daphne.py"',
+        '"config/daphne.py",\n      "config/daphne_new.py"',
+    )
     commit(template, "Release")
 
 
@@ -90,6 +99,23 @@ def work(service: Path) -> None:
     commit(service, "Take orders")
 
 
+def start(template: Path, folder: Path, answers: Answers) -> tuple[Path, Path]:
+    """Return a template under version control, and a service that was made of it."""
+    find("git", "git")
+    copy = folder / "template"
+    run(folder, "cp", "-r", str(template), str(copy))
+    run(copy, "git", "init", "--quiet", "--initial-branch=main")
+    commit(copy, "First")
+    run(copy, "git", "tag", "v0.9.0")
+    chosen = json.dumps(answers)
+    output = ("--no-input", "--output-dir", str(folder), "--extra-context", chosen)
+    run(folder, "cruft", "create", str(copy), *output)
+    service = folder / "example_service"
+    run(service, "git", "init", "--quiet", "--initial-branch=main")
+    commit(service, "Render")
+    return copy, service
+
+
 @pytest.mark.parametrize(
     "answers", [dict, smallest, largest], ids=["default", "smallest", "largest"]
 )
@@ -97,26 +123,7 @@ def test_a_service_follows_its_template(
     answers: Callable[[], Answers], template: Path, tmp_path: Path
 ) -> None:
     """After a release cruft changes what the team left alone, and the service is sound (T13)."""
-    find("git", "git")
-    copy = tmp_path / "template"
-    run(tmp_path, "cp", "-r", str(template), str(copy))
-    run(copy, "git", "init", "--quiet", "--initial-branch=main")
-    commit(copy, "First")
-    chosen = json.dumps(answers())
-    run(
-        tmp_path,
-        "cruft",
-        "create",
-        str(copy),
-        "--no-input",
-        "--output-dir",
-        str(tmp_path),
-        "--extra-context",
-        chosen,
-    )
-    service = tmp_path / "example_service"
-    run(service, "git", "init", "--quiet", "--initial-branch=main")
-    commit(service, "Render")
+    copy, service = start(template, tmp_path, answers())
     work(service)
     release(copy)
 
@@ -136,6 +143,108 @@ def test_a_service_follows_its_template(
     assert "--start-period=90s" in (service / "Dockerfile").read_text()
     assert "sqlparse==99.0.0" in (service / "requirements.txt").read_text()
     assert (service / "templates/403.html").exists()
-    assert not (service / "templates/500.html").exists()
+    assert not (service / ".editorconfig").exists()
+    assert not (service / "config/daphne_new.py").exists()
     run(service, "ruff", "check", "--no-cache")
     run(service, "pytest", "-q", "-p", "no:cacheprovider")
+
+
+def work_of_pipeline(
+    forge: str, service: Path, variables: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Return what the job that follows the template has done, with its own variables set."""
+    (job,) = (job for job in jobs(complete({"ci": forge})) if job.name == FOLLOWING[forge])
+    config = {name: str(value) for name, value in job.variables.items() if name.startswith("GIT_")}
+    script = "\n".join(command for command in job.commands if not elsewhere(command))
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=service,
+        env={
+            **os.environ,
+            **config,
+            "GIT_CONFIG_GLOBAL": str(service.parent / "gitconfig"),
+            "PYTHON": sys.executable,
+            **variables,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("forge", [forge for forge in options()["ci"] if forge != "none"])
+def test_pipelines_ask_once_for_each_release(forge: str, template: Path, tmp_path: Path) -> None:
+    """A new release comes to a branch of its own, which nothing touches afterwards (T13, D7)."""
+    copy, service = start(template, tmp_path, {"ci": forge})
+    origin = tmp_path / "origin.git"
+    run(tmp_path, "git", "clone", "--quiet", "--bare", str(service), str(origin))
+    run(origin, "git", "config", "receive.advertisePushOptions", "true")
+    hook = origin / "hooks/pre-receive"
+    hook.write_text("#!/bin/sh\nenv | grep ^GIT_PUSH_OPTION_ >> options || true\n")
+    hook.chmod(0o755)
+    run(service, "git", "remote", "add", "origin", str(origin))
+    output = tmp_path / "output"
+    variables = {
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_PROJECT_URL": str(origin.with_suffix("")),
+        "CI_SERVER_URL": "https://gitlab.example.com",
+        "GH_TOKEN": "token",
+        "GITHUB_ACTOR": "somebody",
+        "GITHUB_OUTPUT": str(output),
+        "GITLAB_USER_EMAIL": "somebody@example.com",
+        "GITLAB_USER_NAME": "Somebody",
+        "TEMPLATE_TOKEN": "token",
+    }
+
+    early = work_of_pipeline(forge, service, variables)
+    before = run(origin, "git", "for-each-ref", "--format=%(refname:short)").split()
+    replace(copy / SERVICE / "Dockerfile", "--start-period=60s", "--start-period=90s")
+    commit(copy, "Release")
+    run(copy, "git", "tag", "v0.10.0")
+    (copy / SERVICE / "unreleased.txt").touch()
+    commit(copy, "Go on")
+    first = work_of_pipeline(forge, service, variables)
+    run(service, "git", "checkout", "--quiet", "--force", "main")
+    again = work_of_pipeline(forge, service, variables)
+
+    assert [done.returncode for done in (early, first, again)] == [0, 0, 0], (
+        f"{early.stdout}\n{first.stdout}\n{again.stdout}"
+    )
+    assert before == ["main"]
+    main, branch = run(origin, "git", "for-each-ref", "--format=%(refname:short)").split()
+    assert main == "main"
+    changed = run(origin, "git", "diff", "--name-only", "main", branch).split()
+    assert changed == [".cruft.json", "Dockerfile"]
+    assert run(origin, "git", "rev-list", "--count", branch).split() == ["2"]
+    if forge == "github":
+        assert output.read_text() == f"branch={branch}\n"
+    else:
+        assert "merge_request.create" in (origin / "options").read_text()
+        assert "merge_request.target=main" in (origin / "options").read_text()
+
+
+def test_a_service_without_cruft_can_be_linked(template: Path, tmp_path: Path) -> None:
+    """Make says what writes .cruft.json where a service was rendered without it (T13)."""
+    copy, service = start(template, tmp_path, {})
+    (service / ".cruft.json").unlink()
+    commit(service, "Forget")
+    update = (find("make", "make"), "update", f"PYTHON={sys.executable}")
+
+    def attempt(*command: str, answers: str = "") -> tuple[int, str]:
+        done = subprocess.run(
+            command, cwd=service, input=answers, capture_output=True, text=True, timeout=300
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    refused, said = attempt(*update)
+    found = re.search(r"(\.venv/cruft/bin/cruft link) ADDRESS$", said, re.MULTILINE)
+    assert found, said
+    linked, questions = attempt(*found[1].split(), str(copy), answers="\n" * 30)
+    commit(service, "Link")
+    updated, end = attempt(*update)
+
+    assert refused == 2
+    assert linked == 0, questions
+    assert updated == 0, end
+    assert json.loads((service / ".cruft.json").read_text())["template"] == str(copy)

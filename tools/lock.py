@@ -32,6 +32,7 @@ TARGETS = [
     for system in ("linux", "darwin")
     for version in context()["python_version"]
 ]
+BOUND = re.compile(r'^(    "([\w.-]+)(?:\[[\w,]+\])?>=)[\w.]+', re.MULTILINE)
 TAG = re.compile(r"\{% (if|elif|else|endif) ?(.*?) ?%\}")
 
 
@@ -76,6 +77,16 @@ def resolve(wanted: list[str], *, constraints: str = "", hashes: bool = False) -
     if done.returncode:
         sys.exit(f"lock: {' '.join(wanted)}\n{done.stderr}")
     return done.stdout
+
+
+def raise_bounds(folder: Path, section: str, output: str) -> None:
+    """Make what uv has resolved the lowest versions that a list in pyproject.toml allows."""
+    versions = dict(re.findall(r"^([\w.-]+)==([\w.]+)", output, re.MULTILINE))
+    path = folder / "pyproject.toml"
+    head, opening, rest = path.read_text().partition(f"\n{section} = [\n")
+    listed, closing, tail = rest.partition("\n]\n")
+    listed = BOUND.sub(lambda match: f"{match[1]}{versions[match[2]]}", listed)
+    path.write_text("".join((head, opening, listed, closing, tail)))
 
 
 def parse(output: str) -> dict[str, list[tuple[str, str]]]:
@@ -183,28 +194,40 @@ def merge(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def together() -> list[tuple[str, str]]:
+    """Return what is installed in one environment to check every service in it."""
+    of_services = [*requirements(SERVICE, "dependencies"), *requirements(SERVICE, "dev")]
+    of_template = [*requirements(ROOT, "dependencies"), *requirements(ROOT, "dev")]
+    return of_template + [(line, "") for line, _ in of_services]
+
+
 def main() -> None:
     """Write the requirements files of the service, and then those of the template itself.
 
     Since all is resolved together, a service is tested with the versions it is shipped with.
     """
+    versions = resolve([line for line, _ in together()], hashes=True)
+    update = resolve([line for line, _ in requirements(SERVICE, "update")], hashes=True)
+    linters = resolve([line for line, _ in requirements(ROOT, "linters")], hashes=True)
+    for folder in (SERVICE, ROOT):
+        raise_bounds(folder, "dependencies", versions)
+        raise_bounds(folder, "dev", versions)
+    raise_bounds(SERVICE, "update", update)
+    raise_bounds(ROOT, "linters", linters)
+    constraints = re.sub(r" \\\n    --hash=\S+", "", versions)
     run = list(requirements(SERVICE, "dependencies"))
     dev = list(requirements(SERVICE, "dev"))
     tools = list(requirements(ROOT, "dependencies"))
-    # The matrix checks every service in one environment, which therefore holds all they need.
-    all_tools = tools + list(requirements(ROOT, "dev")) + [(line, "") for line, _ in run + dev]
-    versions = resolve([requirement for requirement, _ in all_tools], hashes=True)
-    constraints = re.sub(r" \\\n    --hash=\S+", "", versions)
     write(SERVICE / "requirements.txt", "dependencies", run, constraints)
     write(SERVICE / "requirements-dev.txt", "dev group", dev, constraints, INCLUDE)
     write(ROOT / "requirements.txt", "dependencies", tools, constraints)
     write(
         ROOT / "requirements-dev.txt",
         "dependencies and dev group, and of what any service needs",
-        all_tools,
+        together(),
         constraints,
     )
-    linters = resolve([line for line, _ in requirements(ROOT, "linters")], hashes=True)
+    (SERVICE / "requirements-update.txt").write_text(HEADER.format(what="update group") + update)
     (ROOT / "requirements-linters.txt").write_text(HEADER.format(what="linters group") + linters)
 
 
