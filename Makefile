@@ -7,7 +7,7 @@ DEMO := build/demo
 PART ?= 1/1
 
 .DEFAULT_GOAL := help
-.PHONY: help install linters demo test matrix bench lint format lock variables filelists clean
+.PHONY: help install linters demo test matrix bench lint format lock actions variables filelists pictures release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -41,11 +41,20 @@ format: install ## Format the template's own code and mend what can be mended
 lock: install ## Pin the newest dependencies of every combination
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tools.lock
 
+actions: install ## Pin the newest release of each action in all workflows
+	$(BIN)/python -m tools.actions
+
 variables: install ## Document the variables that settings.py of the service declares
 	$(BIN)/python -m tools.variables
 
 filelists: install ## List the files of the smallest and the largest service
 	$(BIN)/python -m tools.filelists
+
+pictures: install ## Take the pictures of README anew, with Chromium
+	$(BIN)/python -m tools.pictures
+
+release: install ## Tag the commit with the version that pyproject.toml and CHANGELOG.md name
+	$(BIN)/python -m tools.release
 
 install: .venv/developing ## Install the tools into .venv
 
