@@ -45,6 +45,7 @@ class Project:
         self.name = unique("compose")
         self.port = free_port()
         self.variables = {
+            "COMPOSE_PROJECT_NAME": self.name,
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
             "PORT": str(self.port),
@@ -52,8 +53,12 @@ class Project:
 
     def compose(self, *arguments: str) -> str:
         """Return what a command of Compose prints."""
+        return self.run("docker", "compose", *arguments)
+
+    def run(self, *command: str) -> str:
+        """Return what a command prints."""
         done = subprocess.run(
-            ["docker", "compose", "--project-name", self.name, *arguments],
+            command,
             cwd=self.folder,
             env=self.variables,
             capture_output=True,
@@ -65,7 +70,7 @@ class Project:
 
     def logs(self, *services: str) -> str:
         """Return what containers logged."""
-        command = ["docker", "compose", "--project-name", self.name, "logs", "--no-color"]
+        command = ["docker", "compose", "logs", "--no-color"]
         done = subprocess.run(
             [*command, *services],
             cwd=self.folder,
@@ -103,7 +108,7 @@ def project(
     answers = {**SERVICES[request.param], "project_slug": unique("service").replace("-", "_")}
     project = Project(answers, tmp_path_factory.mktemp("compose"))
     try:
-        project.compose("up", "--wait")
+        project.run("make", "up")
         yield project
     finally:
         project.compose("down", "--volumes", "--rmi=local", "--remove-orphans")
@@ -175,7 +180,7 @@ def test_a_second_start_keeps_the_data_and_the_keys(project: Project) -> None:
     key = ("exec", "web", "cat", "/run/secrets/SECRET_KEY", "/run/secrets/DATABASE_URL")
     before = project.compose(*key)
 
-    project.compose("down")
+    project.run("make", "down")
     project.compose("up", "--wait")
 
     assert project.compose(*key) == before

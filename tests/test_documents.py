@@ -2,10 +2,67 @@
 
 import json
 import re
+from pathlib import Path
 
-from tools.render import ROOT, complete, options, render
+import pytest
+import yaml
+
+from tests.documents import commands, section
+from tools.render import (
+    ROOT,
+    SERVICE,
+    Answers,
+    command,
+    complete,
+    largest,
+    options,
+    pairwise,
+    render,
+    sources,
+    write,
+)
 
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = (README, (ROOT / "CONTRIBUTING.md").read_text())
+# Who runs the commands that the documents show: a test, and words of its file that say so.
+RUN_BY = {
+    r"make demo": ("test_trial.py", 'assert first == "make demo"'),
+    r"make run": ("test_trial.py", '"Serving at http://'),
+    r"make (migrations|format) [a-z ]+": ("test_trial.py", '"Development")'),
+    r"curl -s http://127\.0\.0\.1:8000/health": ("test_trial.py", 'section(readme, "Health")'),
+    r"python manage\.py check_dependencies .+": ("test_trial.py", 'section(readme, "Health")'),
+    r"TOKEN=.+ create_token .+": ("test_trial.py", 'section(readme, "API")'),
+    r"python manage\.py createsuperuser": ("test_trial.py", "--no-input"),
+    r"curl -s -H \"Authorization: .+": ("test_trial.py", 'section(readme, "API")'),
+    r"rm -r apps/notes|sed .+": ("test_example.py", "## Example"),
+    r"make image": ("test_pipelines.py", '"make image"'),
+    r"docker run --env-file .+": ("test_image.py", "def test_hardened_container_serves"),
+    r"make (up|down)": ("test_compose.py", 'project.run("make", "up")'),
+    r"DOMAIN=\S+ make up-tls": ("test_tls.py", 'site.run("make", "up-tls")'),
+    r"ALTER ROLE .+": ("test_pooler.py", 'startswith("ALTER ROLE ")'),
+    r"(mkdir|age-keygen|sops) .+": ("test_secrets.py", 'section(readme, "Secrets")'),
+    r"make backup": ("test_backups.py", 'run("make", "backup")'),
+    r"make restore": ("test_backups.py", 'run("make", "restore")'),
+    r"docker compose run .+ restore": ("test_backups.py", 'manage("restore", DATABASE_URL='),
+    r"make update": ("test_upgrade.py", '"make"'),
+    r"cookiecutter gh:.+": ("conftest.py", '"cookiecutter", str(source)'),
+    r"cruft create .+": ("test_upgrade.py", '"cruft", "create"'),
+    r"make matrix": ("test_matrix.py", '"tools.matrix"'),
+}
+# What takes another machine, or would run these tests within these tests.
+ELSEWHERE = {
+    r"kubectl .+|cp deploy/kubernetes/.+|make deploy": "takes a cluster",
+    r"git (tag|push) .+": "takes a forge",
+    r"curl -s http://10\..+": "shows an address like those of containers",
+    r"make bench": "takes a machine that does nothing else",
+    r"make lock": "pins what is newest today",
+    r"make test": "runs these tests",
+}
+
+
+def fences(path: Path) -> list[str]:
+    """Return the content of each fenced block of a document."""
+    return re.findall(r"^```\w*\n(.+?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_readme_lists_every_option_with_its_values() -> None:
@@ -28,6 +85,54 @@ def test_readme_shows_the_tree_that_is_rendered() -> None:
     assert {path.rstrip("/") for path in paths} <= rendered
 
 
+@pytest.mark.parametrize("answers", [*pairwise(), largest()], ids=command)
+def test_tree_of_a_service_is_what_it_consists_of(answers: Answers, tmp_path: Path) -> None:
+    """The tree of a service's README leaves nothing out, and has nothing more (U1)."""
+    write(answers, tmp_path)
+    tree = re.findall(r"^( *)([\w./*-]+)  +(.+)$", fences(tmp_path / "README.md")[0], re.MULTILINE)
+    plain = {"LICENSE", "Makefile", "README.md", "conftest.py"}
+
+    folder = ""
+    for indent, name, _ in tree:
+        folder = folder if indent else name
+        assert list(tmp_path.glob(f"{folder}{name}" if indent else name)), name
+    words = " ".join(f"{name} {text}" for _, name, text in tree).replace("*", "")
+    for path in tmp_path.iterdir():
+        known = path.name in words or path.name.partition("-")[0] in words
+        assert path.name.startswith(".") or path.name in plain or known, path.name
+
+
+def test_picture_is_that_of_the_largest_service(tmp_path: Path) -> None:
+    """The picture of all dependencies is the one that the largest service shows (U1)."""
+    write(largest(), tmp_path)
+
+    pictures = [
+        [fence for fence in fences(folder / "README.md") if fence.startswith("flowchart")]
+        for folder in (ROOT, tmp_path)
+    ]
+    assert len(pictures[0]) == 1
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("answers", [*pairwise(), largest()], ids=command)
+def test_picture_of_a_service_has_what_compose_runs(answers: Answers) -> None:
+    """The picture names the containers that keep running, and no others (U1, D4)."""
+    files = render(answers)
+    picture = files["README.md"][1].decode().partition("flowchart LR\n")[2].partition("```")[0]
+    services = yaml.safe_load(files["compose.yaml"][1])["services"]
+
+    named = set(re.findall(r"[a-z]+(?=$|\[| -)", picture, re.MULTILINE)) - {"callers"}
+    assert named == {name for name, it in services.items() if it.get("restart") != "no"}
+
+
+def test_recipe_for_an_option_names_each_file() -> None:
+    """The worked example lists the files of the service that name its option (U1)."""
+    recipe = section((ROOT / "CONTRIBUTING.md").read_text(), "Adding an option")
+
+    named = {path for path in re.findall(r"`([\w./-]+)`", recipe) if (SERVICE / path).is_file()}
+    assert named == {file.path for file in sources() if b"use_elasticsearch" in file.content}
+
+
 def test_readme_names_tests_that_exist() -> None:
     """Every guarantee names a test that shows it (U1)."""
     code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
@@ -35,3 +140,27 @@ def test_readme_names_tests_that_exist() -> None:
     names = set(re.findall(r"`(test_\w+)`", README))
     assert names
     assert names <= set(re.findall(r"def (test_\w+)", code))
+
+
+def test_each_command_of_a_document_is_run_by_a_test() -> None:
+    """What readers are told to type is typed by a test, which is named here (U1)."""
+    services = [render(answers, only="README.md") for answers in [*pairwise(), largest()]]
+    texts = [*DOCUMENTS, *(files["README.md"][1].decode() for files in services)]
+
+    typed = {command for text in texts for command in commands(text)}
+    known = [*RUN_BY, *ELSEWHERE]
+    found = {it: [entry for entry in known if re.fullmatch(entry, it)] for it in typed}
+
+    assert {it: entries for it, entries in found.items() if len(entries) != 1} == {}
+    assert [entry for entry in known if not any(map(re.compile(entry).fullmatch, typed))] == []
+
+
+def test_files_that_run_documented_commands_hold_them() -> None:
+    """The words that show where a command is run are in the file that is named (U1)."""
+    missing = {
+        name: words
+        for name, words in RUN_BY.values()
+        if words not in (ROOT / "tests" / name).read_text()
+    }
+
+    assert missing == {}

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Projects
+from tests.documents import commands
 from tests.project import PRODUCTION, Project
 from tests.services import Postgres, Service, find, folder
-from tools.render import options
+from tools.render import options, render
 
 SERVERS = options()["server"]
 DEFAULT = SERVERS[0]
@@ -155,3 +156,18 @@ def test_replicas_that_migrate_at_once_may_build_indexes_concurrently(
     assert [run.returncode for run in done] == [0, 0, 0], outputs
     assert sum("Applying users.0003_index... OK" in output for output in outputs) == 1
     assert sum("No migrations to apply" in output for output in outputs) == 2
+
+
+def test_documented_statements_set_time_outs(postgres: Postgres) -> None:
+    """What README tells an administrator to run gives the role its time-outs (S5, U1)."""
+    readme = render({}, only="README.md")["README.md"][1].decode()
+    statements = [command for command in commands(readme) if command.startswith("ALTER ROLE ")]
+
+    with postgres.connect() as connection:
+        connection.execute("CREATE ROLE example_service")
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[call-overload]
+        (found,) = postgres.query("SELECT rolconfig FROM pg_roles WHERE rolname='example_service'")
+        connection.execute("DROP ROLE example_service")
+
+    assert found == (["statement_timeout=10s", "lock_timeout=5s"],)

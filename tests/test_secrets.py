@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.documents import commands, section
 from tests.linters import BIN, lint
 from tests.services import find
 from tools.render import Answers, largest, options, pairwise, render, smallest, write
@@ -70,31 +71,41 @@ def test_scanner_finds_a_secret_where_there_is_one_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sops_encrypts_and_gives_back(tmp_path: Path) -> None:
-    """With a key in .sops.yaml a file is encrypted, and a command gets its variables (D9)."""
-    program = find("sops", "the linters: make linters", folders=(str(BIN),))
-    age_keygen = find("age-keygen", "age")
-    write({}, tmp_path)
-    keys = tmp_path / "keys.txt"
-    subprocess.run([age_keygen, "--output", str(keys)], check=True, capture_output=True)
-    public = re.search(r"public key: (\S+)", keys.read_text())
-    assert public
-    config = tmp_path / ".sops.yaml"
-    config.write_text(config.read_text().replace("change-me", public[1]))
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / FILE).write_text("SECRET_KEY=plain-text\n")
+def test_secrets_are_kept_as_documented(tmp_path: Path) -> None:
+    """The commands of README make a key, encrypt a file and give its variables (D9, U1)."""
+    find("age-keygen", "age")
+    program = Path(find("sops", "the linters: make linters", folders=(str(BIN),)))
+    service = tmp_path / "service"
+    write({}, service)
+    readme = (service / "README.md").read_text()
+    folder, keygen, edit, execute = commands(section(readme, "Secrets"))
+    written = tmp_path / "written"
+    written.write_text("SECRET_KEY=plain-text\n")
 
-    def sops(*arguments: str) -> str:
-        environment = {"PATH": os.environ["PATH"], "SOPS_AGE_KEY_FILE": str(keys)}
-        command = [program, *arguments]
+    def run(command: str) -> str:
+        environment = {
+            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "EDITOR": f"cp {written}",
+        }
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+            ["sh", "-ec", command],
+            cwd=service,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
         return done.stdout
 
-    sops("encrypt", "--in-place", FILE)
-    encrypted = (tmp_path / FILE).read_text()
-    given = sops("exec-env", FILE, "printenv SECRET_KEY")
+    run(folder)
+    public = re.search(r"^Public key: (\S+)$", run(keygen), re.MULTILINE)
+    assert public
+    config = service / ".sops.yaml"
+    config.write_text(config.read_text().replace("change-me", public[1]))
+    run(edit)
+    given = run(execute.replace("docker compose up --wait", "printenv SECRET_KEY"))
 
-    assert "plain-text" not in encrypted
+    assert "plain-text" not in (service / FILE).read_text()
     assert given == "plain-text\n"

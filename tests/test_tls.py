@@ -84,7 +84,7 @@ def site(
     }
     site = Site(answers, tmp_path_factory.mktemp("tls"))
     try:
-        site.compose("up", "--wait")
+        site.run("make", "up-tls")
         site.trust()
         yield site
     finally:
