@@ -2,11 +2,12 @@
 
 from django.db import InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.utils.log import log_response
-{% if cookiecutter.api != "none" %}
 
-from apps.common import problems
+{% if cookiecutter.api == "none" %}
+from apps.common import pages
+{% else %}
+from apps.common import pages, problems
 {% endif %}
 
 # How the codes begin that PostgreSQL gives while it is down, full, read-only or about to end.
@@ -38,4 +39,4 @@ def unavailable(request: HttpRequest) -> HttpResponse:
     if request.path_info.startswith("/api/"):
         return problems.response(503, "The database does not serve now.", headers=HEADERS)
 {% endif %}
-    return HttpResponse(render_to_string("503.html"), status=503, headers=HEADERS)
+    return pages.page(request, 503, HEADERS)
