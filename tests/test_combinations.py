@@ -144,8 +144,7 @@ def test_targets_of_make_exist_and_explain_themselves(service: Service) -> None:
     explained = set(re.findall(r"^([a-z-]+):.* ## [A-Z]", text, re.MULTILINE))
 
     assert phony == explained
-    for target in sorted(explained):
-        assert service.run(find("make", "make"), "--dry-run", target) == ""
+    assert service.run(find("make", "make"), "--dry-run", *sorted(explained)) == ""
 
 
 def test_image_is_made_of_what_exists(service: Service) -> None:
@@ -234,20 +233,29 @@ def test_list_of_files(which: Callable[[], Answers]) -> None:
     assert sorted(render.render(which())) == listed, "If that is meant: make filelists"
 
 
-def test_types_are_right(tmp_path: Path) -> None:
-    """The strict type checker finds nothing in the smallest, default and largest service (T8)."""
-    cache = str(tmp_path / "cache")
+@pytest.fixture
+def check_types(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Service], str]:
+    """Return a function that returns what the strict type checker finds in a service."""
 
+    def check(service: Service) -> str:
+        _, _, settings = service.files["config/settings.py"].partition(b"INSTALLED_APPS = [")
+        apps, _, _ = settings.partition(b"]")
+        # The plugin for Django forgets what it knows of libraries when other apps are installed.
+        cache = tmp_path_factory.getbasetemp() / f"mypy{hash(apps)}"
+        return service.run("mypy", "--cache-dir", str(cache), ".", DEBUG="true")
+
+    return check
+
+
+def test_types_are_right(tmp_path: Path, check_types: Callable[[Service], str]) -> None:
+    """The strict type checker finds nothing in the smallest, default and largest service (T8)."""
     for name, answers in {"smallest": smallest(), "default": {}, "largest": largest()}.items():
-        service = Service(answers, tmp_path / name)
-        assert service.run("mypy", "--cache-dir", cache, ".", DEBUG="true") == ""
+        assert check_types(Service(answers, tmp_path / name)) == ""
 
 
 @pytest.mark.slow
 def test_types_are_right_in_every_pair(
-    service: Service, tmp_path_factory: pytest.TempPathFactory
+    service: Service, check_types: Callable[[Service], str]
 ) -> None:
     """The strict type checker finds nothing, whatever two answers meet (T8)."""
-    cache = tmp_path_factory.getbasetemp() / "mypy"
-
-    assert service.run("mypy", "--cache-dir", str(cache), ".", DEBUG="true") == ""
+    assert check_types(service) == ""

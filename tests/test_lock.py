@@ -208,21 +208,27 @@ def test_lock_installs_and_the_service_answers(
     python = tmp_path / "venv" / "bin" / "python"
     pip = [str(python), "-m", "pip"]
     uv = [find("uv", "uv", folders=(str(Path(sys.executable).parent),)), "pip"]
+    # What is never imported need not be compiled.
     install, inspect = {
-        "pip": ([*pip, "install", "--require-hashes", "--requirement"], [*pip, "check"]),
+        "pip": (
+            [*pip, "install", "--no-compile", "--require-hashes", "--requirement"],
+            [*pip, "check"],
+        ),
         "uv": (
             [*uv, "sync", "--require-hashes", "--python", str(python)],
             [*uv, "check", "--python", str(python)],
         ),
     }[installer]
 
-    subprocess.run([interpreter(version), "-m", "venv", tmp_path / "venv"], check=True)
+    options = ["--without-pip"] if installer == "uv" else []
+    subprocess.run([interpreter(version), "-m", "venv", *options, tmp_path / "venv"], check=True)
     for name in reversed(FILES) if service == "default" else FILES[:1]:
         subprocess.run([*install, project.folder / name], check=True, timeout=900)
     consistent = subprocess.run(inspect, capture_output=True, text=True)
     variables = PRODUCTION | {
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
         "DEBUG": "true",
+        "PYTHONDONTWRITEBYTECODE": "",
         # What is not in the empty environment must not be found elsewhere.
         "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
     }
