@@ -25,7 +25,7 @@ class Api(BaseHTTPRequestHandler):
 def api() -> Iterator[str]:
     """Serve the API and return its address."""
     with HTTPServer(("127.0.0.1", 0), Api) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
