@@ -67,11 +67,11 @@ def release(template: Path) -> None:
     (service / "templates/403.html").write_text("<!doctype html>\n<title>Not allowed</title>\n")
     (service / ".editorconfig").unlink()
     # A new file that only some services have: the condition comes with it.
-    (service / "config/daphne_new.py").touch()
+    (service / "config/uwsgi_new.py").touch()
     replace(
         template / "cookiecutter.json",
-        '"config/daphne.py"',
-        '"config/daphne.py",\n      "config/daphne_new.py"',
+        '"config/uwsgi.ini"',
+        '"config/uwsgi.ini",\n      "config/uwsgi_new.py"',
     )
     commit(template, "Release")
 
@@ -144,7 +144,7 @@ def test_a_service_follows_its_template(
     assert "sqlparse==99.0.0" in (service / "requirements.txt").read_text()
     assert (service / "templates/403.html").exists()
     assert not (service / ".editorconfig").exists()
-    assert not (service / "config/daphne_new.py").exists()
+    assert not (service / "config/uwsgi_new.py").exists()
     run(service, "ruff", "check", "--no-cache")
     run(service, "pytest", "-q", "-p", "no:cacheprovider")
 
