@@ -125,6 +125,16 @@ def test_picture_of_a_service_has_what_compose_runs(answers: Answers) -> None:
     assert named == {name for name, it in services.items() if it.get("restart") != "no"}
 
 
+def test_map_names_each_tool_and_what_exists() -> None:
+    """The map of the repository is complete, and leads nowhere else (U1)."""
+    rows = section((ROOT / "CONTRIBUTING.md").read_text(), "Map").splitlines()
+
+    named = {path for row in rows for path in re.findall(r"`([^` ]+)`", row.rpartition(" | ")[0])}
+    tools = {f"tools/{path.name}" for path in (ROOT / "tools").glob("*.py")} - {"tools/__init__.py"}
+    assert tools <= named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_recipe_for_an_option_names_each_file() -> None:
     """The worked example lists the files of the service that name its option (U1)."""
     recipe = section((ROOT / "CONTRIBUTING.md").read_text(), "Adding an option")
