@@ -38,6 +38,7 @@ def load() -> None:
     from django.conf import settings
     from django.core.checks.registry import registry
     from django.template import engines
+    from django.utils.module_loading import import_string
 
     apps.populate(settings.INSTALLED_APPS)
     engines.all()
@@ -47,6 +48,9 @@ def load() -> None:
     registered, registry.registered_checks = registry.registered_checks, early
     deployment, registry.deployment_checks = registry.deployment_checks, set()
     check_system()
+    # Not asked of settings: the next service may have others, which it imports by itself.
+    for path in importlib.import_module("config.settings").MIDDLEWARE:
+        import_string(path)
     registry.registered_checks = registered - early
     registry.deployment_checks = deployment - early
 
