@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.csp import CSP
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
@@ -21,7 +20,7 @@ class API(NinjaAPI):
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
         """Return a response that endpoints may add to, with a policy that allows nothing."""
         response = super().create_temporal_response(request)
-        response.headers[CSP.HEADER_ENFORCE] = problems.POLICY
+        response.headers["Content-Security-Policy"] = problems.POLICY
         return response
 
     def get_openapi_schema(self, **options: Any) -> Any:

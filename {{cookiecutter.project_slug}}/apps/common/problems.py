@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.csp import CSP
 from django.views import defaults
 
 from apps.common import pages
@@ -50,7 +49,7 @@ def response(*problem: Any, headers: dict[str, str] | None = None) -> HttpRespon
         content,
         status=content["status"],
         content_type=CONTENT_TYPE,
-        headers={CSP.HEADER_ENFORCE: POLICY} | (headers or {}),
+        headers={"Content-Security-Policy": POLICY} | (headers or {}),
     )
 
 

@@ -24,6 +24,14 @@ def test_a_program_calls_in_the_name_of_a_user(client: Client, user: User) -> No
     assert response.json()["username"] == "somebody"
 
 
+def test_names_of_headers_are_what_any_server_takes(client: Client, user: User) -> None:
+    answered = client.get(ME, headers={"authorization": f"Bearer {tokens.make(user)}"})
+    refused = client.get(ME)
+
+    assert (answered.status_code, refused.status_code) == (200, 401)
+    assert {type(name) for name in [*answered.headers, *refused.headers]} == {str}
+
+
 def test_a_token_ends_with_the_password(user: User) -> None:
     token = tokens.make(user)
 
