@@ -8,6 +8,9 @@ import importlib
 {% if cookiecutter.use_prometheus %}
 import itertools
 {% endif %}
+{% if cookiecutter.server == "uvicorn" %}
+import logging
+{% endif %}
 import os
 import signal
 import sys
@@ -34,6 +37,11 @@ class Worker(UvicornWorker):
     """uvicorn inside gunicorn; the service itself decides which proxies it trusts."""
 
     CONFIG_KWARGS = {"lifespan": "off", "proxy_headers": False}  # noqa: RUF012
+
+    def init_process(self) -> None:
+        """Serve, with log lines in the shape that all others have."""
+        logging.getLogger("uvicorn.error").propagate = True
+        super().init_process()
 
 
 wsgi_app = "config.asgi:application"
