@@ -47,7 +47,7 @@ class Fault:
 DOWN = ("The database does not serve",)
 OFF = ("The cache is off",)
 FAULTS = (
-    Fault("PostgreSQL is stopped", (503,), 3, DOWN, 2),
+    Fault("PostgreSQL is stopped", (503, 200), 3, DOWN, 2),
     Fault("PostgreSQL is restarted", (503, 200), 3, DOWN, 2),
     Fault("PostgreSQL hangs for five seconds", (200, 503), 7, (), 2),
     Fault("PostgreSQL has no connection left", (503,), 3, DOWN, 2),

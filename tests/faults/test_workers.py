@@ -88,7 +88,7 @@ def test_a_request_that_hangs_is_cut_off(
     statuses = Counter(answer.status for answer in answers)
     assert fault.is_logged(output)
     assert seconds < fault.slowest - shorter
-    assert statuses[200] > 100
+    assert statuses[200] > 20
     # An event loop that is blocked takes along what else it was given.
     assert statuses[0] == 0 if name == "gunicorn" else statuses[0] < 10
     record(fault, Outcome(Counter([0]), seconds, 0))
