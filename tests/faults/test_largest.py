@@ -191,7 +191,7 @@ def test_with_a_broken_broker_notes_are_kept(
     def write() -> int:
         return world.write("Eta").status_code
 
-    outcome = endure(fault, world.server, write, breaking(world), lasting=8)
+    outcome = endure(fault, world.server, write, breaking(world), lasting=9)
     address = f"/{world.write('Theta').json()['id']}"
 
     assert until(lambda: world.words(address), 60, "the count of words") == 4

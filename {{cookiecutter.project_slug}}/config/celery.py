@@ -32,7 +32,7 @@ class RetriedTask(Task):
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         """Queue the task; raise OperationalError if the broker does not take it in time."""
-        return super().apply_async(*args, **{"confirm_timeout": 3, **options})
+        return super().apply_async(*args, **{"confirm_timeout": 1.5, **options})
 
 
 class Alive(bootsteps.StartStopStep):
