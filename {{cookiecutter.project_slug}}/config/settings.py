@@ -403,12 +403,8 @@ CELERY_BEAT_SCHEDULE = {
 {% if cookiecutter.task_queue == "rabbitmq" %}
 CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
 CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
-# A broker that is full reads no more, not even that a connection closes: nobody waits for that.
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "confirm_publish": True,
-    "read_timeout": 1.5,
-    "write_timeout": 1.5,
-}
+# A broker that is full does not even answer that a connection closes.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True, "read_timeout": 1.5}
 {% endif %}
 {% if cookiecutter.task_queue == "redis" %}
 # After this time a task goes to another worker, if its own was killed: no task takes longer.
