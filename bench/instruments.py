@@ -98,7 +98,8 @@ def load(server: Server, path: str, clients: int, http: str, headers: Mapping[st
         rate=seen["requests"] / seen["seconds"],
         p50=seen["p50"],
         p99=seen["p99"],
-        failed=seen["failed"],
+        # In HTTP/1.0 an answer may end with its connection, which is no failure.
+        failed=seen["failed"] + (seen["cut"] if http == "1.1" else 0),
     )
 
 

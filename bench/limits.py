@@ -64,8 +64,12 @@ def against_the_bare_project(subjects: dict[str, Any]) -> Iterator[Limit]:
         project["loads"][f"{view} 8"]["cpu"]
         for project, view in ((bare, "light"), (default, "light"), (default, "lbheartbeat"))
     )
-    yield Limit("P1", "processor time of the lightest call", ratio(light, usual), 1.4, TIMES)
-    yield Limit("P1", "processor time of /__lbheartbeat__", ratio(heartbeat, usual), 1, TIMES)
+    # Whatever else the machine does can only add to processor time: the least is judged.
+    for what, times, most in (
+        ("the lightest call", light, 1.4),
+        ("/__lbheartbeat__", heartbeat, 1),
+    ):
+        yield Limit("P1", f"processor time of {what}", min(times) / min(usual), most, TIMES)
     start = ratio(default["start"], bare["start"])
     yield Limit("P2", "start to first answer", start, 1.6, TIMES, steady=False)
     for key, what in (("worker", "memory of a worker"), ("whole", "memory of all processes")):

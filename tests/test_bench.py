@@ -1,0 +1,185 @@
+"""The benchmark measures what it says, and judges it."""
+
+import http.server
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import documents, instruments, stages
+from bench.limits import judge
+from tests.services import Process
+from tools.render import ROOT, options
+
+SUBJECTS = ("bare", "default", "largest")
+LOAD = {"cpu": [200.0], "rate": [1000.0], "p50": [1.0], "p99": [2.0], "failed": [0]}
+COSTS = {"start": [1.0], "start_cpu": [1.0], "worker": [40.0], "whole": [90.0], "connections": 4}
+QUERIES = {"kept": [900.0], "one a request": [100.0], "rate": 720.0, "p50": 1.0, "p99": 5.0}
+# A result in which every limit is kept.
+KEPT: dict[str, Any] = {
+    "servers": {
+        server: {
+            name: {**COSTS, "loads": {f"{view} 8": LOAD for view in stages.PATHS}}
+            for name in SUBJECTS
+        }
+        for server in options()["server"]
+    },
+    "database": dict.fromkeys(options()["server"], QUERIES),
+}
+GUNICORN = ("servers", "gunicorn", "default")
+# What would miss each limit: where it stands in a result, and a factor for it.
+MISSES = {
+    "processor time of the lightest call": ((*GUNICORN, "loads", "light 8", "cpu"), 4),
+    "processor time of /__lbheartbeat__": ((*GUNICORN, "loads", "lbheartbeat 8", "cpu"), 4),
+    "start to first answer": ((*GUNICORN, "start"), 4),
+    "memory of a worker": ((*GUNICORN, "worker"), 4),
+    "99 of 100 queries at 80 % of what it bears, daphne": (("database", "daphne", "p99"), 100),
+    "queries over kept connections, uwsgi": (("database", "uwsgi", "kept"), 0.01),
+    "connections of 64 clients, uvicorn, largest": (
+        ("servers", "uvicorn", "largest", "connections"),
+        100,
+    ),
+}
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+
+
+def changed(place: tuple[str, ...], factor: float) -> dict[str, Any]:
+    """Return that result with other measurements in one place."""
+    result: dict[str, Any] = json.loads(json.dumps(KEPT))
+    *path, last = place
+    found = result
+    for key in path:
+        found = found[key]
+    value = found[last]
+    found[last] = [each * factor for each in value] if isinstance(value, list) else value * factor
+    return result
+
+
+@pytest.mark.slow
+def test_each_limit_of_the_default_service_is_measured(tmp_path: Path) -> None:
+    """A short run judges every limit, and its status is what the steady ones say (P1, P2, P3)."""
+    output = tmp_path / "bench.json"
+
+    done = bench("--quick", "--busy", "--output", str(output))
+
+    judged = judge(json.loads(output.read_text()))
+    others = ("uvicorn", "daphne", "uwsgi", "largest")
+    assert [limit.what for limit in judged] == [
+        limit.what for limit in judge(KEPT) if not limit.what.endswith(others)
+    ]
+    assert done.returncode == any(limit.steady and not limit.holds for limit in judged), done.stdout
+    assert not any(limit.measured for limit in judged if "failed" in limit.what)
+
+
+def test_a_run_that_keeps_every_limit_succeeds(tmp_path: Path) -> None:
+    """The status says that no limit is missed (P1, P2, P3)."""
+    path = tmp_path / "bench.json"
+    documents.write(KEPT, path)
+
+    done = bench("--show", str(path))
+
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith(f"{len(judge(KEPT))} limits kept, 0 missed\n")
+
+
+@pytest.mark.parametrize("what", MISSES)
+def test_a_missed_limit_is_the_only_one_that_is_named(what: str) -> None:
+    """Each limit is judged by its own measurements (P1, P2, P3)."""
+    missed = [limit for limit in judge(changed(*MISSES[what])) if not limit.holds]
+
+    assert [limit.what for limit in missed] == [what]
+
+
+def test_a_missed_limit_fails_the_run(tmp_path: Path) -> None:
+    """The status says that a limit is missed, and the last lines say which and by how much (P1)."""
+    path = tmp_path / "bench.json"
+    documents.write(changed((*GUNICORN, "loads", "light 8", "cpu"), 4), path)
+
+    done = bench("--show", str(path))
+
+    assert done.returncode == 1
+    assert re.search(
+        r"MISSED: processor time of the lightest call: \d\.\d\d times the bare project, "
+        r"at most 1\.4 times the bare project\n\d+ limits kept, 1 missed\n$",
+        done.stdout,
+    ), done.stdout[-2000:]
+
+
+@contextmanager
+def stalling(seconds: float) -> Iterator[int]:
+    """Yield the port of a server that answers at once, but for one pause of all its threads."""
+    began = time.monotonic()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if 0.5 < time.monotonic() - began < 0.5 + seconds:
+                time.sleep(began + 0.5 + seconds - time.monotonic())
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_time_runs_from_when_a_request_was_due() -> None:
+    """A pause counts for all requests that were due in it, not only for those sent (P3)."""
+    with stalling(0.4) as port:
+        took = instruments.steady(port, "/", rate=400, seconds=1.5)
+
+    late = [milliseconds for milliseconds in took if milliseconds > 50]
+    assert len(took) == 600
+    # 160 were due, and only as many as there are connections could be sent.
+    assert len(late) > 100 > instruments.CONNECTIONS
+
+
+def test_the_time_of_processes_that_have_ended_counts(tmp_path: Path) -> None:
+    """Processor time is that of a whole server, with workers that were replaced (P1)."""
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    both = f"import subprocess, time; subprocess.run(['{sys.executable}', '-c', '''{burn}''']); "
+    process = Process(
+        [sys.executable, "-c", f"{both}print('DONE', flush=True); time.sleep(60)"],
+        tmp_path,
+        {},
+        tmp_path / "log",
+    )
+
+    try:
+        while "DONE" not in process.output:
+            assert process.running, process.output
+            time.sleep(0.02)
+        spent = instruments.cpu(process.pid)
+    finally:
+        process.stop()
+
+    assert 0.3 <= spent < 1
