@@ -135,6 +135,9 @@ class Service(Project):
             "WEB_CONCURRENCY": str(WORKERS),
             **variables,
         }
+        # structlog loads rich where the tools for developing are installed; the image has none.
+        (folder / "sitecustomize.py").write_text('import sys\n\nsys.modules["rich"] = None\n')
+        self.variables["PYTHONPATH"] = str(folder)
         views = "plain" if answers["api"] == "none" else answers["api"]
         (folder / "bench_views.py").write_text((VIEWS / f"{views}.py").read_text())
         (folder / "bench_urls.py").write_text(SERVICE_URLS)
