@@ -34,7 +34,11 @@ def test_only_what_may_pass_by_itself_is_an_outage(
     assert outages.is_outage(error) is outage
 
 
+{% if cookiecutter.api == "none" %}
+@pytest.mark.parametrize("path", ["/"])
+{% else %}
 @pytest.mark.parametrize("path", ["/", "/api/v1/users/me"])
+{% endif %}
 def test_an_outage_is_worth_another_try(
     rf: RequestFactory, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
