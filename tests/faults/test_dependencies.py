@@ -150,7 +150,8 @@ def another_password(world: World) -> Iterator[None]:
 # What a request needs that meets the fault, how it is made, and for how long, in seconds.
 FAULTS: list[tuple[str, str, Callable[[World], AbstractContextManager[object]], float]] = [
     ("PostgreSQL is stopped", READ, lambda world: world.postgres.stopped(), 4),
-    ("PostgreSQL is restarted", READ, lambda world: world.postgres.stopped(), 0),
+    # Longer than a request waits for a connection of the pool.
+    ("PostgreSQL is restarted", READ, lambda world: world.postgres.stopped(), 3),
     ("PostgreSQL hangs for five seconds", READ, lambda world: world.postgres.frozen(), 5),
     ("PostgreSQL has no connection left", READ, used_up, 4),
     ("PostgreSQL is read-only, for writing", WRITE, read_only, 2),

