@@ -137,14 +137,21 @@ class Bench:
                 continue
             self.place(service.files)
             ancestor = next((known for known in reversed(ancestors) if known.fits(service)), None)
-            problem = ancestor.check(service) if ancestor else NO_ANSWER
-            if problem:
-                ancestors.append(Ancestor(self.folder, services, service))
-                problem = ancestors[-1].check(service)
+            problem = ancestor.check(service) if ancestor else ""
+            if not ancestor or problem:
+                ancestor = Ancestor(self.folder, services, service)
+                ancestors.append(ancestor)
+                problem = ancestor.check(service)
             problems.append(problem)
-        for ancestor in ancestors:
-            self.learn(ancestor.end())
+            if not self.tried.issuperset(ancestor.learned):
+                self.retire(ancestors)
+        self.retire(ancestors)
         return problems
+
+    def retire(self, ancestors: list["Ancestor"]) -> None:
+        """End processes that do not know yet what services have imported, and learn it."""
+        while ancestors:
+            self.learn(ancestors.pop().end())
 
     def service(self, answers: Answers) -> Service | str:
         """Return a service, or why it cannot be rendered or compiled."""
@@ -153,7 +160,7 @@ class Bench:
             files = {name: content for name, (_, content) in render(answers).items()}
             for name, content in files.items():
                 if name.endswith(".py"):
-                    path = str(self.folder / name)
+                    path = f"{self.folder}/{name}"
                     code(path, content)
                     modules[checks.module(name)] = path, content, name.endswith("/__init__.py")
                     if not checks.is_test(name):
@@ -411,7 +418,10 @@ def run(services: Sequence[Answers], workers: int, console: Console) -> list[Fai
     """Return the failures, and show meanwhile how far the checks are."""
     failures: list[Failure] = []
     memory = Path("/dev/shm")
-    groups = [list(group) for _, group in groupby(sorted(services, key=order), early)]
+    # Backwards, since all that one service imports makes it slower to fork those after it,
+    # and Daphne imports the most.
+    ordered = sorted(services, key=order, reverse=True)
+    groups = [list(group) for _, group in groupby(ordered, early)]
     with (
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
         multiprocessing.get_context("fork").Pool(workers, start, [Path(folder)]) as pool,
