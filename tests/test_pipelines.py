@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +153,26 @@ def substitute(variables: dict[str, str], servers: dict[str, str]) -> dict[str, 
     return known
 
 
+def run(
+    command: str, folder: Path, image: str, variables: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Return how a command of a job has ended, which may ask PyPI more than once."""
+    for _ in range(5):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=folder,
+            env={**os.environ, "IMAGE": image, "PYTHON": sys.executable, **variables},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        # That of pip-audit when PyPI is too busy to say what it knows of a package.
+        if "ServiceError" not in done.stderr:
+            break
+        time.sleep(10)
+    return done
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("forge", [forge for forge in options()["ci"] if forge != "none"])
@@ -171,19 +192,7 @@ def test_commands_of_pipelines_work(forge: str, servers: dict[str, str], tmp_pat
             for command in job.commands:
                 if elsewhere(command) or job.name == FOLLOWING[forge]:
                     continue
-                done = subprocess.run(
-                    ["bash", "-euo", "pipefail", "-c", command],
-                    cwd=tmp_path,
-                    env={
-                        **os.environ,
-                        "IMAGE": image,
-                        "PYTHON": sys.executable,
-                        **substitute(job.variables, servers),
-                    },
-                    capture_output=True,
-                    text=True,
-                    timeout=600,
-                )
+                done = run(command, tmp_path, image, substitute(job.variables, servers))
                 assert done.returncode == 0, (
                     f"{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
                 )
