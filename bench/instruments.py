@@ -1,13 +1,14 @@
 """What measures a running server: its processes from outside, its answers as a client."""
 
-import itertools
 import json
 import os
 import re
+import selectors
 import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -114,20 +115,29 @@ class Client:
 
     def get(self) -> int:
         """Return the status of an answer, or 0 if there is none."""
-        for fresh in (self.socket is None, True):
-            try:
-                return self.ask()
-            except OSError:
-                self.close()
-                if fresh:
-                    break
+        for _ in range(2):
+            with suppress(OSError):
+                self.ask()
+                return self.answer()
+            self.close()
         return 0
 
-    def ask(self) -> int:
-        """Return the status of an answer, read to its end."""
+    def finish(self) -> int:
+        """Return the status of what was asked, or ask again if the server had closed."""
+        with suppress(OSError):
+            return self.answer()
+        self.close()
+        return self.get()
+
+    def ask(self) -> socket.socket:
+        """Send the request, and return the socket on which the answer arrives."""
         if self.socket is None:
             self.socket = socket.create_connection(("127.0.0.1", self.port), 30)
         self.socket.sendall(self.request)
+        return self.socket
+
+    def answer(self) -> int:
+        """Return the status of the answer, read to its end."""
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += self.receive()
@@ -172,23 +182,26 @@ def steady(port: int, path: str, rate: float, seconds: float, http: str = "1.1")
     request that failed has taken for ever.
     """
     took = [float("inf")] * round(rate * seconds)
-    numbers = itertools.count()
-    began = time.perf_counter() + 0.2
-
-    def ask() -> None:
-        client = Client(port, path, {}, http)
-        while (number := next(numbers)) < len(took):
-            due = began + number / rate
-            time.sleep(max(0, due - time.perf_counter()))
-            if client.get() == 200:
-                took[number] = (time.perf_counter() - due) * 1000
+    idle = deque(Client(port, path, {}, http) for _ in range(CONNECTIONS))
+    number = 0
+    began = time.perf_counter()
+    with selectors.DefaultSelector() as busy:
+        while number < len(took) or busy.get_map():
+            wait: float | None = None
+            if number < len(took) and idle:
+                wait = began + number / rate - time.perf_counter()
+                if wait <= 0:
+                    client = idle.popleft()
+                    busy.register(client.ask(), selectors.EVENT_READ, (client, number))
+                    number += 1
+            for key, _ in busy.select(wait):
+                client, answered = key.data
+                busy.unregister(key.fileobj)
+                if client.finish() == 200:
+                    took[answered] = (time.perf_counter() - began - answered / rate) * 1000
+                idle.append(client)
+    for client in idle:
         client.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
     return took
 
 
