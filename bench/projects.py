@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.project import HOST, PRODUCTION, Project
 from tests.services import Postgres
+from tools.checks import not_locked
 
 VIEWS = Path(__file__).with_name("views")
 # As many threads and pooled connections as a service has by itself.
@@ -43,6 +44,11 @@ BARE_URLS = """
 from bench_views import urlpatterns as measured
 
 urlpatterns += measured
+"""
+SITE = """
+import sys
+
+sys.modules.update(dict.fromkeys({missing}))
 """
 SERVICE_SETTINGS = """
 import os
@@ -135,8 +141,9 @@ class Service(Project):
             "WEB_CONCURRENCY": str(WORKERS),
             **variables,
         }
-        # structlog loads rich where the tools for developing are installed; the image has none.
-        (folder / "sitecustomize.py").write_text('import sys\n\nsys.modules["rich"] = None\n')
+        # Libraries load more where more is installed than the image has.
+        missing = sorted(not_locked((folder / "requirements.txt").read_bytes()))
+        (folder / "sitecustomize.py").write_text(SITE.format(missing=missing))
         self.variables["PYTHONPATH"] = str(folder)
         views = "plain" if answers["api"] == "none" else answers["api"]
         (folder / "bench_views.py").write_text((VIEWS / f"{views}.py").read_text())

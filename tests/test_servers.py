@@ -4,10 +4,13 @@ import json
 import os
 import re
 import signal
+import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,8 @@ WITH_WORKERS = [
 # Every way to start, with and without preloading.
 STARTS = [*((each, True) for each in [DEFAULT, *OTHERS]), *((each, False) for each in MANAGED)]
 TIMEOUT = 3
+# What a proxy says that was called over HTTPS.
+PROXIED = {"Host": HOST, "X-Forwarded-Proto": "https"}
 # How much later than STARTUP_TIMEOUT a start may give up, in seconds.
 GRACE = 3
 
@@ -526,6 +531,27 @@ class TestEnd:
 
         assert second != first
 
+    def test_connections_are_shared_among_workers(
+        self, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """Clients that come at once and stay do not all keep one process busy (P1, P3)."""
+        served = Counter[int]()
+        with projects(server="gunicorn").serve(variables) as server:
+            until(lambda: len(children(server.pid)) == 2, 5, "the second worker")
+            for _ in range(10):
+                with ExitStack() as stack:
+                    clients = [stack.enter_context(at_once(server.port)) for _ in range(8)]
+                    for client in clients:
+                        client.sock.connect_ex(("127.0.0.1", server.port))
+                    for client in clients:
+                        client.sock.settimeout(10)
+                        client.request("GET", "/trial/remember?value=1", headers=PROXIED)
+                    served.update(json.load(client.getresponse())["worker"] for client in clients)
+                time.sleep(0.1)
+
+        assert len(served) == 2
+        assert min(served.values()) >= 32, served
+
     @pytest.mark.parametrize("name", WITH_WORKERS)
     def test_a_worker_that_hangs_is_replaced(
         self, name: str, tmp_path: Path, variables: dict[str, str]
@@ -552,6 +578,14 @@ class TestEnd:
             second = server.get("/trial/remember?value=1").json()["worker"]
 
         assert second != first
+
+
+def at_once(port: int) -> closing[HTTPConnection]:
+    """Return a client that waits for nothing while it connects."""
+    client = HTTPConnection("127.0.0.1", port)
+    client.sock = socket.socket()
+    client.sock.setblocking(False)
+    return closing(client)
 
 
 def retry(server: Server) -> bool:

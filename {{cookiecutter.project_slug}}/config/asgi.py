@@ -1,7 +1,9 @@
 """The ASGI application, for the server."""
 
 import os
+from importlib import import_module
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 {% if cookiecutter.server == "daphne" %}
@@ -13,6 +15,8 @@ from config import process
 process.role = "server"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_asgi_application()
+# Now, and not in each of the server's processes with its first request.
+import_module(settings.ROOT_URLCONF)
 {% if cookiecutter.server == "daphne" %}
 daphne.end_with_the_reactor()
 {% endif %}

@@ -19,10 +19,11 @@ from typing import Any
 {% if cookiecutter.server == "gunicorn" %}
 
 from config import logs, process
-from config.worker import Worker
+from config.worker import QuietLogger, Worker
 
 wsgi_app = "config.wsgi:application"
 worker_class = Worker
+logger_class = QuietLogger
 threads = 4
 # A process may have 1,024 files open, if nobody says otherwise.
 worker_connections = 800

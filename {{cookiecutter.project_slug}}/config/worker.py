@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 # How long a client may take to send the headers of a request, in seconds, and all of it.
@@ -15,8 +16,19 @@ HEADERS = 10
 REQUEST = 20
 # How long a process that stops waits for clients that have sent nothing yet, in seconds.
 STOPPING = 2
+# How long others have to accept a connection first, in seconds.
+YIELDING = 0.001
 # Headers that are longer go to a thread, which refuses them.
 LONGEST = 65_536
+
+
+class QuietLogger(Logger):
+    """Logs what becomes of the processes; of each request, RequestMiddleware tells."""
+
+    def access(self, *arguments: Any) -> None:
+        """Do nothing unless --access-logfile is given: this takes a tenth of a light request."""
+        if self.cfg.accesslog:
+            super().access(*arguments)
 
 
 class Worker(ThreadWorker):
@@ -32,7 +44,13 @@ class Worker(ThreadWorker):
         super().init_process()
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection, and close the one that has said nothing for longest if need be."""
+        """Accept a connection, and close the one that has said nothing for longest if need be.
+
+        A process that has one for each thread lets others be faster: whoever is awake would
+        take all, and keep them. In a flood that would only make the queue longer.
+        """
+        if 1 <= self.nr_conns / self.cfg.threads <= 16:
+            time.sleep(YIELDING)
         super().accept(listener)
         if self.nr_conns >= self.worker_connections and self.pending_conns:
             self.pending_conns[0].timeout = 0
