@@ -211,8 +211,11 @@ def test_documents_name_what_exists(service: Service) -> None:
     missing = {path for path in paths if not (service.folder / path).exists()}
     targets = set(re.findall(r"\bmake ([a-z-]+)\b(?=`|$)", readme, re.MULTILINE))
     table = set(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \|", readme, re.MULTILINE))
+    variables = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", readme))
+    others = " ".join(text for name, text in service.texts() if name != "README.md")
 
     assert not missing
+    assert [name for name in variables if not re.search(rf"\b{name}\b", others)] == []
     assert targets <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert table == declared
     assert set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE)) <= declared

@@ -44,6 +44,12 @@ WITH_WORKERS = [
 # Every way to start, with and without preloading.
 STARTS = [*((each, True) for each in [DEFAULT, *OTHERS]), *((each, False) for each in MANAGED)]
 TIMEOUT = 3
+# What tells of a request that hangs, in the log and in the table for the night.
+HANGS = {
+    "gunicorn": "A request hangs",
+    "uvicorn": "WORKER TIMEOUT",
+    "uwsgi": "HARAKIRI ON WORKER",
+}
 # What a proxy says that was called over HTTPS.
 PROXIED = {"Host": HOST, "X-Forwarded-Proto": "https"}
 # How much later than STARTUP_TIMEOUT a start may give up, in seconds.
@@ -576,8 +582,11 @@ class TestEnd:
                 hanging.result()
             until(lambda: retry(server), 15, "the replacement")
             second = server.get("/trial/remember?value=1").json()["worker"]
+            output = server.output
 
         assert second != first
+        assert HANGS[name] in output
+        assert f"| `{HANGS[name]}` |" in (project.folder / "README.md").read_text()
 
 
 def at_once(port: int) -> closing[HTTPConnection]:
