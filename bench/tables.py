@@ -122,8 +122,8 @@ def database(result: dict[str, Any]) -> Table:
             spread(found["one a request"]),
             f"{ratio(found['kept'], found['one a request']):.1f}",
             f"{found['rate']:.0f}",
-            f"{found['p50']:.1f}",
-            f"{found['p99']:.1f}",
+            spread(found["p50"], 1),
+            spread(found["p99"], 1),
             str(result["servers"][server]["default"]["connections"]),
         ]
         for server, found in result["database"].items()

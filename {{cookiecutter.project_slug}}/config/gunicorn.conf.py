@@ -3,6 +3,9 @@
 https://gunicorn.org/reference/settings/
 """
 
+{% if cookiecutter.server == "uvicorn" %}
+import faulthandler
+{% endif %}
 import gc
 import importlib
 {% if cookiecutter.use_prometheus %}
@@ -94,6 +97,10 @@ def post_worker_init(worker: Any) -> None:
     while not worker.inherited.empty():
         if worker.inherited.get_nowait() in {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}:
             sys.exit()
+{% if cookiecutter.server == "uvicorn" %}
+    # A process that stands still is ended by SIGABRT, and then prints where it did.
+    faulthandler.enable()
+{% endif %}
 
 
 def on_starting(server: Any) -> None:

@@ -29,12 +29,14 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
         release=release or None,
         before_send=add_request_id,
         before_send_transaction=add_request_id,
-        traces_sampler=sample,
+        traces_sampler=sample if traces_sample_rate else None,
+        integrations=[
 {% if cookiecutter.__celery %}
-        integrations=[CeleryIntegration(), DjangoIntegration()],
-{% else %}
-        integrations=[DjangoIntegration()],
+            CeleryIntegration(),
 {% endif %}
+            # To time each receiver of a signal takes longer than most of them do.
+            DjangoIntegration(signals_spans=False),
+        ],
         # Otherwise Sentry tries to import some forty libraries, to see what is installed.
         auto_enabling_integrations=False,
         data_collection={

@@ -3,7 +3,10 @@
 import os
 import selectors
 import socket
+import sys
+import threading
 import time
+import traceback
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -40,7 +43,7 @@ class Worker(ThreadWorker):
 
     def init_process(self) -> None:
         """Start serving; until then no request can have begun."""
-        self.began: dict[Any, float] = {}
+        self.began: dict[Any, tuple[float, int]] = {}
         super().init_process()
 
     def accept(self, listener: Any) -> None:
@@ -73,8 +76,8 @@ class Worker(ThreadWorker):
             super().on_pending_socket_readable(conn, client)
 
     def handle(self, conn: Any) -> Any:
-        """Serve a request and remember since when."""
-        self.began[conn] = time.monotonic()
+        """Serve a request and remember since when, and in which thread."""
+        self.began[conn] = time.monotonic(), threading.get_ident()
         try:
             return super().handle(conn)
         finally:
@@ -87,16 +90,16 @@ class Worker(ThreadWorker):
         if not self.alive:
             for conn in self.pending_conns:
                 conn.timeout = min(conn.timeout, now + STOPPING)
-        for conn, began in list(self.began.items()):
+        for conn, (began, thread) in list(self.began.items()):
             seconds = now - began
             if seconds > REQUEST:
                 # Whoever still waits for the client finds that it has ended.
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
             if self.alive and seconds > self.cfg.timeout:
-                self.log.critical(
-                    "A request hangs for over %s s: replacing worker", self.cfg.timeout
-                )
+                where = "".join(traceback.format_stack(sys._current_frames().get(thread)))
+                message = "A request hangs for over %s s: replacing worker. It waits here:\n%s"
+                self.log.critical(message, self.cfg.timeout, where)
                 self.alive: bool = False
 
     def run(self) -> None:
