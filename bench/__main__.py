@@ -128,7 +128,8 @@ def main() -> None:
         console.print(table.rich())
     if arguments.keep:
         documents.write(result, documents.REFERENCE)
-        documents.README.write_text(documents.readme(result))
+        for path, text in documents.documents(result).items():
+            path.write_text(text)
     sys.exit(verdict(result, busy=arguments.busy))
 
 

@@ -124,6 +124,14 @@ def test_a_missed_limit_fails_the_run(tmp_path: Path) -> None:
     ), done.stdout[-2000:]
 
 
+def test_documents_show_the_reference() -> None:
+    """The figures in documents are those of one run, which is kept (P1, P2, U1)."""
+    result = json.loads(documents.REFERENCE.read_text())
+
+    for path, text in documents.documents(result).items():
+        assert path.read_text() == text, f"{path.name}: python -m bench --keep"
+
+
 @contextmanager
 def stalling(seconds: float) -> Iterator[int]:
     """Yield the port of a server that answers at once, but for one pause of all its threads."""
