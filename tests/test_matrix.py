@@ -403,3 +403,10 @@ def test_options_that_reach_python_are_those_of_the_product() -> None:
         reached.update(render.names(context()[name]))
 
     assert reached & set(options()) <= set(options()) - set(APART)
+
+
+def test_a_list_matters_by_a_single_item_to_those_who_look_for_it() -> None:
+    """Ninja's look at the middleware does not keep services apart (T11)."""
+    assert matrix.Without("wanted") == ["other"]
+    assert matrix.Without("wanted") != ["other", "wanted"]
+    assert matrix.Without("wanted") != matrix.MISSING
