@@ -174,14 +174,21 @@ def first_answer(server: Server, path: str) -> tuple[float, float]:
     return time.perf_counter() - began, cpu(server.pid)
 
 
-def steady(port: int, path: str, rate: float, seconds: float, http: str = "1.1") -> list[float]:
+def most(port: int, path: str, count: int, http: str = "1.1") -> float:
+    """Return how many requests a second are answered to clients that ask again at once."""
+    began = time.perf_counter()
+    steady(port, path, float("inf"), count, http)
+    return count / (time.perf_counter() - began)
+
+
+def steady(port: int, path: str, rate: float, count: int, http: str = "1.1") -> list[float]:
     """Return how long each request took that was sent at a constant rate, in milliseconds.
 
     Time runs from when a request was due, not from when a connection was free to send it:
     one that waited behind others has taken that long for whoever needed the answer. A
     request that failed has taken for ever.
     """
-    took = [float("inf")] * round(rate * seconds)
+    took = [float("inf")] * count
     idle = deque(Client(port, path, {}, http) for _ in range(CONNECTIONS))
     number = 0
     began = time.perf_counter()

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 from bench import instruments
@@ -31,6 +30,7 @@ BARE = ("light", "query")
 PREPARING = 6.0
 STARTING = 2.5
 LOADING = 1.1
+MOST = 1
 STEADY = 4
 TIMING = 20.0
 FEATURE_STARTS = 2
@@ -75,7 +75,7 @@ class Plan:
         bare = sum(view in BARE for view, _ in self.loads)
         loads = bare + len(self.loads) * (len(self.subjects) - 1)
         each = len(self.subjects) * (PREPARING + STARTING + self.starts * (STARTING + LOADING))
-        each += self.rounds * ((loads + 3) * LOADING + STEADY) + 2 * STARTING
+        each += self.rounds * ((loads + 2) * LOADING + MOST + STEADY) + 2 * STARTING
         feature = PREPARING + STARTING + FEATURE_STARTS * (STARTING + LOADING)
         feature += self.rounds * LOADING
         features = len(self.alternatives) * feature + TIMING * self.features
@@ -222,8 +222,8 @@ class Bench:
 
     def ask_the_database(self, server: str) -> dict[str, Any]:
         """Return how fast the default service answers with what it reads from the database."""
-        names = ("kept", "one a request", "most", "p50", "p99")
-        found: dict[str, Any] = {name: [] for name in names}
+        names = ("kept", "one a request", "rate", "p50", "p99")
+        found: dict[str, list[float]] = {name: [] for name in names}
         project = self.subject("default", server)
         with ExitStack() as stack:
             kept = self.start(project, stack)
@@ -234,18 +234,16 @@ class Bench:
                 self.report(0, f"{server}: connections that are kept, and one a request")
                 found["kept"].append(round(self.load(kept, "query", 8).rate, 1))
                 found["one a request"].append(round(self.load(single, "query", 8).rate, 1))
-                found["most"].append(
-                    round(self.load(kept, "query", instruments.CONNECTIONS).rate, 1)
-                )
-            rate = 0.8 * median(found["most"])
-            self.report(0, f"{server}: {rate:.0f} queries a second")
-            port, http = kept.server.port, http_of(project)
-            for _ in range(self.plan.rounds):
-                took = sorted(instruments.steady(port, PATHS["query"], rate, STEADY, http))
+            port, path, http = kept.server.port, PATHS["query"], http_of(project)
+            for kept_rate in found["kept"]:
+                most = instruments.most(port, path, round(kept_rate * MOST), http)
+                rate = 0.8 * most
+                self.report(MOST, f"{server}: {rate:.0f} queries a second")
+                took = sorted(instruments.steady(port, path, rate, round(rate * STEADY), http))
                 self.report(STEADY, "")
+                found["rate"].append(round(rate, 1))
                 for name, share in (("p50", 0.5), ("p99", 0.99)):
                     found[name].append(round(took[int(len(took) * share)], 1))
-        found["rate"] = round(rate, 1)
         return found
 
     def features(self) -> list[dict[str, Any]]:

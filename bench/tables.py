@@ -121,7 +121,7 @@ def database(result: dict[str, Any]) -> Table:
             spread(found["kept"]),
             spread(found["one a request"]),
             f"{ratio(found['kept'], found['one a request']):.1f}",
-            f"{found['rate']:.0f}",
+            spread(found["rate"]),
             spread(found["p50"], 1),
             spread(found["p99"], 1),
             str(result["servers"][server]["default"]["connections"]),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import boto3
 import psycopg
 import pytest
 import redis
@@ -385,11 +386,13 @@ class RabbitMQ(Service):
 class S3(Service):
     """moto's server, which speaks S3 as Amazon does."""
 
+    host = "127.0.0.1"
+
     def command(self) -> list[str]:
         """Return the command that starts it."""
         folders = (str(ROOT / ".linters" / "bin"),)
         program = find("moto_server", "the linters: make linters", folders=folders)
-        return [program, "--host", "127.0.0.1", "--port", str(self.port)]
+        return [program, "--host", self.host, "--port", str(self.port)]
 
     def prefix(self) -> tuple[str, ...]:
         """Return nothing: Python may be where only its owner looks."""
@@ -397,13 +400,24 @@ class S3(Service):
 
     def answers(self) -> bool:
         """Return whether it serves."""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+        with suppress(OSError), socket.create_connection((self.host, self.port), 1):
             return True
         return False
 
     def url(self) -> str:
         """Return its URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
+
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket that everybody may read."""
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.url(),
+            region_name="us-east-1",
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+        )
+        client.create_bucket(Bucket=name, ACL="public-read")
 
 
 @contextmanager

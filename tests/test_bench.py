@@ -22,7 +22,7 @@ from tools.render import ROOT, options
 SUBJECTS = ("bare", "default", "largest")
 LOAD = {"cpu": [200.0], "rate": [1000.0], "p50": [1.0], "p99": [2.0], "failed": [0]}
 COSTS = {"start": [1.0], "start_cpu": [1.0], "worker": [40.0], "whole": [90.0], "connections": 4}
-QUERIES = {"kept": [900.0], "one a request": [100.0], "rate": 720.0, "p50": [1.0], "p99": [5.0]}
+QUERIES = {"kept": [900.0], "one a request": [100.0], "rate": [720.0], "p50": [1.0], "p99": [5.0]}
 # A result in which every limit is kept.
 KEPT: dict[str, Any] = {
     "servers": {

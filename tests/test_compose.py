@@ -6,14 +6,16 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.containers import docker, require_docker, unique
-from tests.services import free_port, until
+from tests.services import S3, free_port, running, until
 from tools.render import write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -99,20 +101,28 @@ class Project:
         )
 
 
-@pytest.fixture(scope="module", params=SERVICES)
-def project(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Project]:
-    """Return a freshly rendered service that Compose has brought up."""
+@contextmanager
+def brought_up(answers: dict[str, Any], folder: Path, **variables: str) -> Iterator[Project]:
+    """Yield a freshly rendered service that Compose has brought up, and remove it."""
     require_docker()
-    answers = {**SERVICES[request.param], "project_slug": unique("service").replace("-", "_")}
-    project = Project(answers, tmp_path_factory.mktemp("compose"))
+    answers = {**answers, "project_slug": unique("service").replace("-", "_")}
+    project = Project(answers, folder)
+    project.variables |= variables
     try:
         project.run("make", "up")
         yield project
     finally:
         project.compose("down", "--volumes", "--rmi=local", "--remove-orphans")
         docker("image", "rm", "--force", answers["project_slug"].replace("_", "-"))
+
+
+@pytest.fixture(scope="module", params=SERVICES)
+def project(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """Return each service in turn."""
+    with brought_up(SERVICES[request.param], tmp_path_factory.mktemp("compose")) as project:
+        yield project
 
 
 def test_service_answers_and_shows_its_admin(project: Project) -> None:
@@ -194,3 +204,26 @@ def test_down_leaves_nothing(project: Project) -> None:
     project.compose("down", "--volumes")
 
     assert project.left() == ""
+
+
+def test_static_files_go_to_a_bucket(tmp_path: Path) -> None:
+    """With a bucket and its key in the environment, pages find their files there (D4, S7)."""
+    require_docker()
+    address = "{{(index .IPAM.Config 0).Gateway}}"
+    host = docker("network", "inspect", "bridge", "--format", address)
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    with running(type("Storage", (S3,), {"host": host})) as storage:
+        storage.create_bucket("static")
+        variables = {
+            **keys,
+            "AWS_S3_ENDPOINT_URL": storage.url(),
+            "AWS_STORAGE_BUCKET_NAME": "static",
+        }
+        with brought_up({"static_files": "s3"}, tmp_path, **variables) as project:
+            _, _, page = project.get("/admin/login/")
+            addresses = re.findall(r"(?:href|src)=\"([^\"]+\.(?:css|js))\"", page.decode())
+            files = [requests.get(address, timeout=10) for address in addresses]
+
+    assert addresses
+    assert all(address.startswith(f"{storage.url()}/static/") for address in addresses)
+    assert {file.status_code for file in files} == {200}

@@ -37,6 +37,7 @@ RUN_BY = {
     r"rm -r apps/notes|sed .+": ("test_example.py", "## Example"),
     r"make image": ("test_pipelines.py", '"make image"'),
     r"docker run --env-file .+": ("test_image.py", "def test_hardened_container_serves"),
+    r"export AWS_.+": ("test_compose.py", "def test_static_files_go_to_a_bucket"),
     r"make (up|down)": ("test_compose.py", 'project.run("make", "up")'),
     r"DOMAIN=\S+ make up-tls": ("test_tls.py", 'site.run("make", "up-tls")'),
     r"ALTER ROLE .+": ("test_pooler.py", 'startswith("ALTER ROLE ")'),

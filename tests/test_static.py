@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-import boto3
 import pytest
 import requests
 
@@ -20,14 +19,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 def storage() -> Iterator[str]:
     """Run a server that speaks S3, and yield its URL."""
     with running(S3) as server:
-        client = boto3.client(
-            "s3",
-            endpoint_url=server.url(),
-            region_name="us-east-1",
-            aws_access_key_id="key",
-            aws_secret_access_key="secret",
-        )
-        client.create_bucket(Bucket="static", ACL="public-read")
+        server.create_bucket("static")
         yield server.url()
 
 
