@@ -248,6 +248,23 @@ class TestMigrations:
         assert health.status_code == 200
         assert "Whether migrations are missing is unknown" in server.output
 
+    def test_only_missing_migrations_are_counted(
+        self, projects: Projects, variables: dict[str, str], postgres: Postgres, url: str
+    ) -> None:
+        """The start says how many are missing, and nothing if none is (H4)."""
+        project = projects(server=DEFAULT)
+        project.manage("migrate", variables=variables)
+
+        with project.serve(variables) as complete:
+            pass
+        with postgres.connect(url.rpartition("/")[2]) as owner:
+            owner.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+        with project.serve(variables) as incomplete:
+            pass
+
+        assert "not applied" not in complete.output
+        assert "1 migrations are not applied" in incomplete.output
+
     def test_replicas_migrate_one_at_a_time(
         self, projects: Projects, variables: dict[str, str]
     ) -> None:
