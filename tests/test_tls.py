@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.containers import docker, require_docker, unique
-from tests.services import free_port
+from tests.services import free_port, until
 from tests.test_compose import Project
 from tools.render import render
 
@@ -188,6 +188,21 @@ def test_logs_name_the_client(site: Site) -> None:
     assert address in behind or site.answers.get("static_files") != "nginx"
     assert "203.0.113.9" not in site.logs()
     assert "?seen" not in site.logs("caddy")
+
+
+def test_errors_hide_what_may_be_secret(site: Site) -> None:
+    """The proxy tells what it could not deliver without query and headers (D5)."""
+    behind = "nginx" if site.answers.get("static_files") == "nginx" else "web"
+    site.compose("stop", behind)
+
+    answer, _ = site.ask("/health?hidden", X_Secret="hidden")
+
+    site.compose("start", behind)
+    until(lambda: site.ask("/health")[0].status == 200, 60, "an answer")
+    errors = [line for line in lines(site.logs("caddy")) if line["level"] == "error"]
+    assert answer.status == 502
+    assert "/health" in {line["request"]["uri"] for line in errors if "request" in line}
+    assert "hidden" not in site.logs("caddy")
 
 
 def lines(log: str) -> Iterator[dict[str, Any]]:
