@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.project import HOST, PRODUCTION, Project
 from tests.services import Postgres
-from tools.checks import not_locked
+from tools.checks import locked, not_locked
 
 VIEWS = Path(__file__).with_name("views")
 # As many threads and pooled connections as a service has by itself.
@@ -47,8 +47,10 @@ urlpatterns += measured
 """
 SITE = """
 import sys
+from importlib import metadata
 
 sys.modules.update(dict.fromkeys({missing}))
+metadata.distributions = lambda: map(metadata.distribution, {packages})
 """
 SERVICE_SETTINGS = """
 import os
@@ -141,9 +143,12 @@ class Service(Project):
             "WEB_CONCURRENCY": str(WORKERS),
             **variables,
         }
-        # Libraries load more where more is installed than the image has.
-        missing = sorted(not_locked((folder / "requirements.txt").read_bytes()))
-        (folder / "sitecustomize.py").write_text(SITE.format(missing=missing))
+        # Libraries look at more, and load more, where more is installed than the image has.
+        requirements = (folder / "requirements.txt").read_bytes()
+        site = SITE.format(
+            missing=sorted(not_locked(requirements)), packages=sorted(locked(requirements))
+        )
+        (folder / "sitecustomize.py").write_text(site)
         self.variables["PYTHONPATH"] = str(folder)
         views = "plain" if answers["api"] == "none" else answers["api"]
         (folder / "bench_views.py").write_text((VIEWS / f"{views}.py").read_text())

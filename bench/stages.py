@@ -50,11 +50,15 @@ class Started(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: views with so many clients, starts and rounds of each project."""
+    """How much is measured: views with so many clients, starts and rounds of each project.
+
+    The first server's starts are held to a limit: ``judged`` of them make it a steady figure.
+    """
 
     servers: tuple[str, ...]
     subjects: tuple[str, ...]
     starts: int
+    judged: int
     rounds: int
     loads: tuple[tuple[str, int], ...]
     features: bool
@@ -74,12 +78,13 @@ class Plan:
         """Return how long it takes, roughly."""
         bare = sum(view in BARE for view, _ in self.loads)
         loads = bare + len(self.loads) * (len(self.subjects) - 1)
-        each = len(self.subjects) * (PREPARING + STARTING + self.starts * (STARTING + LOADING))
+        start = len(self.subjects) * (STARTING + LOADING)
+        each = len(self.subjects) * (PREPARING + STARTING) + self.starts * start
         each += self.rounds * ((loads + 2) * LOADING + MOST + STEADY) + 2 * STARTING
         feature = PREPARING + STARTING + FEATURE_STARTS * (STARTING + LOADING)
         feature += self.rounds * LOADING
         features = len(self.alternatives) * feature + TIMING * self.features
-        return len(self.servers) * each + features
+        return len(self.servers) * each + (self.judged - self.starts) * start + features
 
 
 DEFAULT, *OTHERS = options()["server"]
@@ -87,6 +92,7 @@ FULL = Plan(
     servers=(DEFAULT, *OTHERS),
     subjects=("bare", "default", "largest"),
     starts=3,
+    judged=15,
     rounds=4,
     loads=(("light", 8), *product(PATHS, (8, 64)), ("light", 8)),
     features=True,
@@ -95,6 +101,7 @@ QUICK = Plan(
     servers=(DEFAULT,),
     subjects=("bare", "default"),
     starts=2,
+    judged=3,
     rounds=3,
     loads=(("light", 8), ("query", 64), ("light", 8), ("lbheartbeat", 8), ("light", 8)),
     features=False,
@@ -192,7 +199,8 @@ class Bench:
                         if view in self.views(name):
                             self.report(0, f"{server}: {name}, {view}, {clients} clients")
                             self.count(found[name], running[name], view, clients)
-        for number in range(self.plan.starts):
+        starts = self.plan.judged if server == self.plan.servers[0] else self.plan.starts
+        for number in range(starts):
             for name in rotated(projects, number):
                 self.report(0, f"{server}: {name} starts")
                 with ExitStack() as stack:

@@ -177,11 +177,15 @@ def named(content: bytes) -> frozenset[str]:
 @lru_cache(maxsize=100)
 def not_locked(requirements: bytes) -> frozenset[str]:
     """Return the modules in this environment that a service does not lock."""
+    packages = locked(requirements)
+    return frozenset(name for name, owners in installed().items() if packages.isdisjoint(owners))
+
+
+def locked(requirements: bytes) -> frozenset[str]:
+    """Return the packages in this environment that a service locks."""
     names = re.findall(r"^([\w.-]+)==", requirements.decode(), re.MULTILINE)
-    locked = {canonicalize_name(name) for name in names}
-    return frozenset(
-        module for module, packages in installed().items() if not locked.intersection(packages)
-    )
+    present = frozenset().union(*installed().values())
+    return present.intersection(map(canonicalize_name, names))
 
 
 @cache

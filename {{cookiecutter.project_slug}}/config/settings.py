@@ -449,6 +449,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 {% if cookiecutter.static_files == "whitenoise" %}
 STORAGES["staticfiles"]["BACKEND"] = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_IMMUTABLE_FILE_TEST = r"\.[0-9a-f]{12}(\.|$)"
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 MIDDLEWARE.insert(
     MIDDLEWARE.index("django.middleware.gzip.GZipMiddleware"),

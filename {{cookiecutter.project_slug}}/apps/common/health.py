@@ -5,7 +5,7 @@ import logging
 import pkgutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -87,23 +87,23 @@ def mask(address: str) -> str:
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
-def find() -> list[Probe]:
-    """Return the probes of every module in ``apps.common.probes``."""
-    names = sorted(module.name for module in pkgutil.iter_modules(probes.__path__))
-    modules = [importlib.import_module(f"{probes.__name__}.{name}") for name in names]
-    return [probe for module in modules for probe in module.probes()]
+def find() -> Iterator[Probe]:
+    """Yield the probes of every module in ``apps.common.probes``, importing one at a time."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(probes.__path__)):
+        yield from importlib.import_module(f"{probes.__name__}.{name}").probes()
 
 
 def run(found: Iterable[Probe] | None = None, deadline: float = DEADLINE) -> Report:
     """Run all probes side by side; one that misses the deadline, in seconds, has failed."""
-    todo = list(find() if found is None else found)
-    # Only now, as importing the clients may take a cold process longer than the probes may.
-    started = time.monotonic()
+    todo: list[Probe] = []
     answers: SimpleQueue[tuple[int, Result]] = SimpleQueue()
-    for index, probe in enumerate(todo):
+    for probe in find() if found is None else found:
         threading.Thread(
-            target=_probe, args=(index, probe, answers), name=f"probe-{probe.name}", daemon=True
+            target=_probe, args=(len(todo), probe, answers), name=f"probe-{probe.name}", daemon=True
         ).start()
+        todo.append(probe)
+    # Not before, as importing the clients may take a cold process longer than the probes may.
+    started = time.monotonic()
     results: dict[int, Result] = {}
     while len(results) < len(todo):
         try:
