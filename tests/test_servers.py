@@ -562,8 +562,10 @@ class TestEnd:
     def test_a_worker_that_hangs_is_replaced(
         self, name: str, tmp_path: Path, variables: dict[str, str]
     ) -> None:
-        """A request that never ends does not hold its process for ever (H9)."""
+        """Requests that never end do not hold their process for ever (H9)."""
         project = Project({"server": name}, tmp_path)
+        # uWSGI notices once no thread is left.
+        count = 4 if name == "uwsgi" else 1
         if name == "uwsgi":
             replace(project.folder / "config/uwsgi.ini", "harakiri = 30", "harakiri = 2")
         else:
@@ -574,17 +576,18 @@ class TestEnd:
 
         with (
             project.serve({**variables, "WEB_CONCURRENCY": "1"}) as server,
-            ThreadPoolExecutor(1) as clients,
+            ThreadPoolExecutor(count) as clients,
         ):
             first = server.get("/trial/remember?value=1").json()["worker"]
-            hanging = clients.submit(server.get, path)
-            with pytest.raises(requests.RequestException):
-                hanging.result()
+            hanging = [clients.submit(server.get, path) for _ in range(count)]
+            for request in hanging:
+                with pytest.raises(requests.RequestException):
+                    request.result()
             until(lambda: retry(server), 15, "the replacement")
             second = server.get("/trial/remember?value=1").json()["worker"]
             output = server.output
 
-        assert second != first
+        assert second != first, output
         assert HANGS[name] in output
         assert name == "uwsgi" or "trial.py" in output
         assert f"| `{HANGS[name]}` |" in (project.folder / "README.md").read_text()

@@ -199,9 +199,9 @@ def test_an_outage_is_worth_another_try(world: World) -> None:
     with world.postgres.stopped():
         page = world.server.get(READ)
         call = world.server.get("/api/v1/users/me", Authorization=f"Bearer {world.token}")
+        lines = world.server.output[printed:]
     until(lambda: world.server.get(READ).status_code == 200, 5, "the return of the database")
 
-    lines = world.server.output[printed:]
     assert (page.status_code, call.status_code) == (503, 503)
     assert page.headers["Retry-After"] == call.headers["Retry-After"] == "5"
     assert "Back in a moment" in page.text
