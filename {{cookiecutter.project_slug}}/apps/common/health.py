@@ -102,7 +102,7 @@ def run(found: Iterable[Probe] | None = None, deadline: float = DEADLINE) -> Rep
             target=_probe, args=(len(todo), probe, answers), name=f"probe-{probe.name}", daemon=True
         ).start()
         todo.append(probe)
-    # Not before, as importing the clients may take a cold process longer than the probes may.
+    # Time runs from here: importing the clients may take a cold process longer than the probes.
     started = time.monotonic()
     results: dict[int, Result] = {}
     while len(results) < len(todo):
