@@ -121,6 +121,8 @@ def endure(
     before = [answer for answer in answers if answer.ended < began]
     first, last = (broken, mending) if lasting else (began, mended)
     during = [answer for answer in answers if answer.ended >= first and answer.began <= last]
+    # Its beginning and its end may divide a request.
+    whole = [answer for answer in during if answer.began >= first and answer.ended <= last]
     failed = [answer.ended for answer in answers if answer.status not in FINE]
     outcome = Outcome(
         Counter(answer.status for answer in during),
@@ -130,7 +132,8 @@ def endure(
     assert before
     assert {answer.status for answer in before} <= FINE
     assert fault.statuses[0] in outcome.statuses, outcome
-    assert set(outcome.statuses) <= set(fault.statuses), outcome
+    assert set(outcome.statuses) <= {*fault.statuses, *FINE}, outcome
+    assert {answer.status for answer in whole} <= set(fault.statuses), outcome
     assert outcome.slowest <= fault.slowest, outcome
     assert {answer.status for answer in after()} <= FINE, outcome
     assert {answer.status for answer in elsewhere} <= {200}, outcome
