@@ -6,8 +6,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,9 +18,10 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
 
 from apps.common import health
+from apps.common.health import Probe
+from apps.common.probes import database
 from config import process
 
 logger = logging.getLogger(__name__)
@@ -32,10 +35,10 @@ def check() -> None:
     if process.checked or settings.STARTUP_CHECKS == "off":
         return
     strict = settings.STARTUP_CHECKS == "strict"
+    left = process.started + settings.STARTUP_TIMEOUT - time.monotonic() if strict else 0
+    applied: set[tuple[str, str]] = set()
     with stoppable():
-        report = wait(
-            process.started + settings.STARTUP_TIMEOUT - time.monotonic() if strict else 0
-        )
+        report = wait(left, partial(probes, applied))
     if report.status == "error" and strict:
         process.stop(
             f"{settings.SITE_NAME} cannot start without its dependencies.\n\n{report.table()}"
@@ -46,22 +49,39 @@ def check() -> None:
         logger.warning(
             "Starting without %s at %s: %s %s", probe.name, probe.address, result.error, probe.hint
         )
-    if report.status != "error":
+    if report.status != "error" and not applied.issuperset(migrations()):
         warn_of_unapplied_migrations()
 
 
-def wait(seconds: float) -> health.Report:
+def wait(seconds: float, find: Callable[[], Iterable[Probe]] = health.find) -> health.Report:
     """Return a report once no required dependency is down, or when time is up."""
     deadline = time.monotonic() + seconds
-    report = health.run()
+    report = health.run(find())
     if report.status == "error" and seconds > 0:
         names = ", ".join(r.probe.name for r in report.failures if r.probe.required)
         logger.warning("Waiting up to %.0f s for %s", seconds, names)
     while report.status == "error" and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(1, left))
         left = deadline - time.monotonic()
-        report = health.run(deadline=max(0.5, min(left, health.DEADLINE)))
+        report = health.run(find(), deadline=max(0.5, min(left, health.DEADLINE)))
     return report
+
+
+def probes(applied: set[tuple[str, str]]) -> Iterator[Probe]:
+    """Yield every probe; that of the database also finds the migrations that are applied.
+
+    Another connection for these would make the start longer.
+    """
+    for probe in health.find():
+        reads = probe.name == "database"
+        yield replace(probe, check=partial(read_migrations, applied)) if reads else probe
+
+
+def read_migrations(applied: set[tuple[str, str]]) -> None:
+    """Open a connection and add the applied migrations, unless there never were any."""
+    errors = connections[DEFAULT_DB_ALIAS].wrap_database_errors
+    with closing(database.connect(DEFAULT_DB_ALIAS)) as connection, suppress(DatabaseError), errors:
+        applied.update(connection.execute("SELECT app, name FROM django_migrations"))
 
 
 @contextmanager
@@ -94,9 +114,6 @@ def warn_of_unapplied_migrations() -> None:
         # Django warns of queries during initialization; this connection is nobody else's.
         warnings.filterwarnings("ignore", "Accessing the database during app initialization")
         try:
-            # Hardly ever is one missing, and to load all of them takes longer than to list them.
-            if set(migrations()) <= MigrationRecorder(connection).applied_migrations().keys():
-                return
             executor = MigrationExecutor(connection)
             plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         except DatabaseError as error:
@@ -110,7 +127,7 @@ def warn_of_unapplied_migrations() -> None:
 
 
 def migrations() -> Iterator[tuple[str, str]]:
-    """Yield the app and the name of each migration, without loading any."""
+    """Yield the app and the name of each migration, without loading any: that takes longer."""
     for app in apps.get_app_configs():
         module, _ = MigrationLoader.migrations_module(app.label)
         package = find_spec(module) if module else None

@@ -21,7 +21,7 @@ def test_a_required_dependency_ends_the_process_with_the_table(
 ) -> None:
     settings.STARTUP_TIMEOUT = 0
     settings.STARTUP_CHECKS = "strict"
-    monkeypatch.setattr(health, "run", lambda: report(required=True))
+    monkeypatch.setattr(health, "run", lambda found: report(required=True))
 
     with pytest.raises(SystemExit) as stopped:
         startup.check()
@@ -36,7 +36,7 @@ def test_an_optional_dependency_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.STARTUP_CHECKS = "strict"
-    monkeypatch.setattr(health, "run", lambda: report(required=False))
+    monkeypatch.setattr(health, "run", lambda found: report(required=False))
     monkeypatch.setattr(startup, "warn_of_unapplied_migrations", lambda: None)
 
     startup.check()
@@ -53,7 +53,7 @@ def test_checks_can_be_relaxed(
     warnings: int,
 ) -> None:
     settings.STARTUP_CHECKS = mode
-    monkeypatch.setattr(health, "run", lambda: report(required=True))
+    monkeypatch.setattr(health, "run", lambda found: report(required=True))
 
     startup.check()
 

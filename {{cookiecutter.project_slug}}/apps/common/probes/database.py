@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -24,11 +25,15 @@ def probes() -> Iterator[Probe]:
 
 
 def check(alias: str) -> None:
-    """Open a connection that nothing else uses, and close it.
+    """Open a connection, and close it."""
+    connect(alias).close()
+
+
+def connect(alias: str) -> Any:
+    """Return a new connection of the driver that nothing else uses.
 
     Neither a pool nor a connection is left behind for a forked worker to share.
     """
     wrapper = connections[alias].copy()
     wrapper.settings_dict.get("OPTIONS", {}).pop("pool", None)
-    connection = wrapper.get_new_connection(wrapper.get_connection_params())
-    connection.close()
+    return wrapper.get_new_connection(wrapper.get_connection_params())
