@@ -84,6 +84,11 @@ def server(name: str, projects: Projects, variables: dict[str, str]) -> Iterator
 class TestConnections:
     """Who holds how many connections."""
 
+    @pytest.fixture
+    def variables(self, variables: dict[str, str]) -> dict[str, str]:
+        """Let a slow machine take longer until so many have shared so few connections."""
+        return {**variables, "DATABASE_CONNECT_TIMEOUT": "10"}
+
     def test_no_connection_survives_a_fork(
         self, name: str, server: Server, postgres: Postgres, url: str
     ) -> None:
