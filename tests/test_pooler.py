@@ -90,6 +90,8 @@ def variables(pooler: PgBouncer, direct: str) -> dict[str, str]:
     """Return what a service needs that reaches its database through the pooler."""
     return {
         **PRODUCTION,
+        # Many share few connections, for which a slow machine takes longer.
+        "DATABASE_CONNECT_TIMEOUT": "10",
         "DATABASE_POOLER": "true",
         "DATABASE_URL": pooler.url(direct),
         "REDIS_URL": "redis://127.0.0.1:1/0",
