@@ -1,6 +1,7 @@
 """The lock holds exactly what each service needs, and it installs."""
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from packaging.utils import canonicalize_name
 from tests.project import PRODUCTION, Project
 from tests.services import find, missing
 from tools import lock, render
-from tools.render import ROOT, Answers, command, largest, pairwise, smallest
+from tools.render import ROOT, Answers, command, full_product, largest, pairwise, smallest
 
 FILES = ("requirements.txt", "requirements-dev.txt")
 UPDATE = "requirements-update.txt"
@@ -204,7 +205,25 @@ def test_lock_installs_and_the_service_answers(
     service: str, version: str, installer: str, tmp_path: Path
 ) -> None:
     """In an empty environment the lock installs, fits together and serves /health (T12, H5)."""
-    project = Project(SERVICES[service], tmp_path / "service")
+    install_and_ask(SERVICES[service], version, installer, tmp_path, dev=service == "default")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_any_lock_installs_and_the_service_answers(installer: str, tmp_path: Path) -> None:
+    """So does that of a combination which is another one in each run (T12, H5)."""
+    seed = int(os.environ.get("SEED", random.randrange(10**6)))
+    answers = random.Random(seed).choice(full_product())
+    print(f"SEED={seed}: {command(answers)}")
+
+    install_and_ask(answers, "3.13", installer, tmp_path)
+
+
+def install_and_ask(
+    answers: Answers, version: str, installer: str, tmp_path: Path, *, dev: bool = False
+) -> None:
+    """Fail unless the lock of a service installs by itself, and the service answers then."""
+    project = Project(answers, tmp_path / "service")
     python = tmp_path / "venv" / "bin" / "python"
     pip = [str(python), "-m", "pip"]
     uv = [find("uv", "uv", folders=(str(Path(sys.executable).parent),)), "pip"]
@@ -222,7 +241,7 @@ def test_lock_installs_and_the_service_answers(
 
     options = ["--without-pip"] if installer == "uv" else []
     subprocess.run([interpreter(version), "-m", "venv", *options, tmp_path / "venv"], check=True)
-    for name in reversed(FILES) if service == "default" else FILES[:1]:
+    for name in reversed(FILES) if dev else FILES[:1]:
         subprocess.run([*install, project.folder / name], check=True, timeout=900)
     consistent = subprocess.run(inspect, capture_output=True, text=True)
     variables = PRODUCTION | {
