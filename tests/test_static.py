@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -40,18 +41,31 @@ def test_whitenoise_serves_compressed_files_for_ever(
 
     with project.serve(variables) as server:
         found = addresses(server)
+        # The first of them finds out which files there are, while the others wait.
+        with ThreadPoolExecutor(8) as pool:
+            at_once = [answer.status_code for answer in pool.map(server.get, found[:1] * 8)]
         answers = {
             coding: [server.get(path, accept_encoding=coding) for path in found]
             for coding in ("br", "gzip", "identity")
         }
 
     assert found
+    assert at_once == [200] * 8
     for coding, responses in answers.items():
         for response in responses:
             assert response.status_code == 200
             assert "immutable" in response.headers["Cache-Control"]
             assert "Accept-Encoding" in response.headers["Vary"]
             assert response.headers.get("Content-Encoding", "identity") == coding
+
+
+def test_a_start_without_static_files_says_so(projects: Projects, postgres: Postgres) -> None:
+    """That nothing was collected shows before the first page without its styles (S7)."""
+    project = projects()
+    variables = {**PRODUCTION, "DATABASE_URL": postgres.database(), "REDIS_URL": "redis://x/0"}
+
+    with project.serve(variables) as server:
+        assert "No directory at" in server.output
 
 
 def test_s3_serves_compressed_files_for_ever(

@@ -453,7 +453,7 @@ WHITENOISE_IMMUTABLE_FILE_TEST = r"\.[0-9a-f]{12}(\.|$)"
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 MIDDLEWARE.insert(
     MIDDLEWARE.index("django.middleware.gzip.GZipMiddleware"),
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.common.middleware.StaticFilesMiddleware",
 )
 {% endif %}
 {% if cookiecutter.static_files == "s3" %}
