@@ -438,7 +438,7 @@ def run(services: Sequence[Answers], workers: int, console: Console) -> list[Fai
     memory = Path("/dev/shm")
     # Backwards, since all that one service imports makes it slower to fork those after it,
     # and Daphne imports the most.
-    ordered = sorted(services, key=order, reverse=True)
+    ordered = sorted(sorted(services, key=late), key=early, reverse=True)
     groups = [list(group) for _, group in groupby(ordered, early)]
     with (
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
@@ -461,9 +461,9 @@ def early(answers: Answers) -> list[str]:
     return [str(value) for name, value in answers.items() if name not in (*APART, *LATE)]
 
 
-def order(answers: Answers) -> tuple[list[str], list[str]]:
-    """Return what brings services that load the same together."""
-    return early(answers), [str(answers[name]) for name in LATE]
+def late(answers: Answers) -> list[str]:
+    """Return what brings services together that load the same, and those before that load less."""
+    return [str(answers[name]) for name in LATE]
 
 
 def sparsely(console: Console) -> Callable[[int, int, int], None]:

@@ -212,10 +212,13 @@ def largest() -> Answers:
 
 
 def extreme(pick: Callable[..., Any]) -> Answers:
-    """Return what the smallest or the largest value of each option is, one after the other."""
+    """Return what the smallest or the largest value of each option is, one after the other.
+
+    All are looked at twice, since what one brings may depend on another.
+    """
     found = {name: values[0] for name, values in options().items()}
-    for name, values in options().items():
-        found[name] = pick(values, key=lambda value: size({**found, name: value}))
+    for name, values in [*options().items()] * 2:
+        found[name] = pick(found[name], *values, key=lambda value: size({**found, name: value}))
     return found
 
 

@@ -453,7 +453,7 @@ WHITENOISE_IMMUTABLE_FILE_TEST = r"\.[0-9a-f]{12}(\.|$)"
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 MIDDLEWARE.insert(
     MIDDLEWARE.index("django.middleware.gzip.GZipMiddleware"),
-    "apps.common.middleware.StaticFilesMiddleware",
+    "apps.common.static_files.StaticFilesMiddleware",
 )
 {% endif %}
 {% if cookiecutter.static_files == "s3" %}

@@ -4,16 +4,10 @@ import asyncio
 import logging
 import re
 import secrets
-{% if cookiecutter.static_files == "whitenoise" %}
-import threading
-{% endif %}
 import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import ip_address
-{% if cookiecutter.static_files == "whitenoise" %}
-from pathlib import Path
-{% endif %}
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -30,9 +24,6 @@ from django.middleware.security import SecurityMiddleware
 from django.template.loader import render_to_string
 from django.utils.functional import SimpleLazyObject
 from dockerflow.django.middleware import DockerflowMiddleware
-{% if cookiecutter.static_files == "whitenoise" %}
-from whitenoise.middleware import WhiteNoiseMiddleware
-{% endif %}
 
 from apps.common import health, outages
 from config import logs
@@ -263,31 +254,3 @@ def is_trusted(address: str) -> bool:
     except ValueError:
         return False
     return any(ip in network for network in settings.TRUSTED_PROXIES)
-{% if cookiecutter.static_files == "whitenoise" %}
-
-
-class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """Looks the static files over with the first request for one, and not while starting."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.unread: list[tuple[Path, str]] = []
-        self.reading = threading.Lock()
-        super().__init__(get_response)
-
-    def add_files(self, root: Path, prefix: str | None = None) -> None:
-        """Remember a folder; what is not there, or at no path of its own, is dealt with now."""
-        if prefix and Path(root).is_dir():
-            self.unread.append((root, prefix))
-        else:
-            super().add_files(root, prefix)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Return a static file, or what the rest of the chain returns."""
-        if self.unread and request.path_info.startswith(self.static_prefix):
-            with self.reading:
-                for folder in self.unread:
-                    super().add_files(*folder)
-                self.unread = []
-        response: HttpResponseBase = super().__call__(request)
-        return response
-{% endif %}
