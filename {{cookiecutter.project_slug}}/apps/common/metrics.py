@@ -145,10 +145,18 @@ class MetricsMiddleware:
 
 def answer(request: HttpRequest) -> HttpResponseBase:
     """Return the metrics to a caller in a network that may see them."""
-    address = ip_address(request.META["REMOTE_ADDR"] or "127.0.0.1")
-    if not any(address in network for network in settings.METRICS_NETWORKS):
+    if not may_see(request.META["REMOTE_ADDR"] or "127.0.0.1"):
         return HttpResponseNotFound()
     return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+
+def may_see(address: str) -> bool:
+    """Return whether an address is in METRICS_NETWORKS; what a proxy claims may be none."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in settings.METRICS_NETWORKS)
 
 
 def observe(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:

@@ -33,8 +33,9 @@ def test_unknown_paths_share_a_label(client: Client) -> None:
     assert "nobody" not in metrics
 
 
-def test_the_public_sees_no_metrics(client: Client) -> None:
-    headers = {"x-forwarded-for": "203.0.113.9"}
+@pytest.mark.parametrize("client_address", ["203.0.113.9", "203.0.113.9:49152", "unknown"])
+def test_the_public_sees_no_metrics(client: Client, client_address: str) -> None:
+    headers = {"x-forwarded-for": client_address}
 
     assert client.get("/metrics", REMOTE_ADDR="203.0.113.9").status_code == 404
     assert client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.1").status_code == 404
