@@ -84,7 +84,7 @@ def site(
     }
     site = Site(answers, tmp_path_factory.mktemp("tls"))
     try:
-        site.run("make", "up-tls")
+        assert f"Serving at https://{HOST}: " in site.run("make", "up-tls")
         site.trust()
         yield site
     finally:
