@@ -1,3 +1,5 @@
+"""A backup that fails is loud, and so is one that is missing."""
+
 import logging
 from pathlib import Path
 

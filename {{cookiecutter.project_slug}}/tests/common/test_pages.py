@@ -1,3 +1,5 @@
+"""Pages for errors need nothing that may be broken."""
+
 import re
 
 import pytest
