@@ -61,6 +61,16 @@ def cpu(session: int) -> float:
     return sum(process.seconds for process in processes(session))
 
 
+def stolen() -> tuple[float, float]:
+    """Return the seconds in which other virtual machines had the processors, and all seconds.
+
+    Both are sums over the processors: https://docs.kernel.org/filesystems/proc.html
+    """
+    _, *ticks = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    user_to_steal = [int(each) / TICKS for each in ticks[:8]]
+    return user_to_steal[-1], sum(user_to_steal)
+
+
 def memory(session: int) -> tuple[float, float]:
     """Return the proportional set size of a worker and of all processes, in megabytes."""
     found = processes(session)

@@ -48,6 +48,12 @@ def ratio(ours: Iterable[float], theirs: Iterable[float]) -> float:
     return median(our / their for our, their in zip(ours, theirs, strict=True))
 
 
+def quarter(times: Iterable[float]) -> float:
+    """Return what a quarter of measurements is below."""
+    ordered = sorted(times)
+    return ordered[len(ordered) // 4]
+
+
 def judge(result: dict[str, Any]) -> list[Limit]:
     """Return every limit that a result can be held to."""
     return [
@@ -64,12 +70,13 @@ def against_the_bare_project(subjects: dict[str, Any]) -> Iterator[Limit]:
         project["loads"][f"{view} 8"]["cpu"]
         for project, view in ((bare, "light"), (default, "light"), (default, "lbheartbeat"))
     )
-    # Whatever else the machine does can only add to processor time: the least is judged.
+    # Whatever else the machine does adds to processor time, and a moment in which it is faster
+    # than ever proves nothing: what a quarter of the rounds keeps below is judged.
     for what, times, most in (
         ("the lightest call", light, 1.4),
         ("/__lbheartbeat__", heartbeat, 1),
     ):
-        yield Limit("P1", f"processor time of {what}", min(times) / min(usual), most, TIMES)
+        yield Limit("P1", f"processor time of {what}", quarter(times) / quarter(usual), most, TIMES)
     start = ratio(default["start"], bare["start"])
     yield Limit("P2", "start to first answer", start, 1.6, TIMES, steady=False)
     for key, what in (("worker", "memory of a worker"), ("whole", "memory of all processes")):

@@ -22,7 +22,15 @@ from tools.render import ROOT, options
 SUBJECTS = ("bare", "default", "largest")
 LOAD = {"cpu": [200.0], "rate": [1000.0], "p50": [1.0], "p99": [2.0], "failed": [0]}
 COSTS = {"start": [1.0], "start_cpu": [1.0], "worker": [40.0], "whole": [90.0], "connections": 4}
-QUERIES = {"kept": [900.0], "one a request": [100.0], "rate": [720.0], "p50": [1.0], "p99": [5.0]}
+QUERIES = {
+    "kept": [900.0],
+    "one a request": [100.0],
+    "rate": [720.0],
+    "share": [80.0],
+    "stolen": [0.0],
+    "p50": [1.0],
+    "p99": [5.0],
+}
 # A result in which every limit is kept.
 KEPT: dict[str, Any] = {
     "servers": {
@@ -122,6 +130,55 @@ def test_a_missed_limit_fails_the_run(tmp_path: Path) -> None:
         r"at most 1\.4 times the bare project\n\d+ limits kept, 1 missed\n$",
         done.stdout,
     ), done.stdout[-2000:]
+
+
+def test_one_lucky_round_decides_nothing() -> None:
+    """A moment in which the machine is faster than ever does not miss a limit (P1)."""
+    result = changed((*GUNICORN, "loads", "light 8", "cpu"), 1.3)
+    light = result["servers"]["gunicorn"]["bare"]["loads"]["light 8"]
+    light["cpu"] = [*light["cpu"] * 7, 100.0]
+
+    assert all(limit.holds for limit in judge(result))
+
+
+@pytest.mark.parametrize(
+    ("borne", "stolen", "rates", "counted"),
+    [
+        # What the server bears before the first attempt and after each, and what others take.
+        ([100, 98], [0.01], [80], 80),
+        ([100, 60, 62], [0, 0], [80, 48], 48),
+        ([60, 100, 97], [0, 0], [48, 80], 80),
+        ([100, 99, 101], [0.2, 0.01], [80, 79.2], 79.2),
+        ([100, 99, 50, 100, 50, 100, 50], [0.2] + [0] * 5, [80, 79.2, 40, 80, 40, 80], 80),
+    ],
+)
+def test_a_load_that_was_disturbed_is_tried_again(
+    borne: list[float],
+    stolen: list[float],
+    rates: list[float],
+    counted: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that changes its speed, or is shared, makes another share of a load (P3)."""
+    most, lost, tried = iter(borne), iter(stolen), []
+    clock = [0.0, 0.0]
+
+    def steady(port: int, path: str, rate: float, count: int, http: str) -> list[float]:
+        tried.append(rate)
+        clock[0] += next(lost)
+        clock[1] += 1
+        return [1.0] * count
+
+    monkeypatch.setattr(instruments, "most", lambda *arguments: next(most))
+    monkeypatch.setattr(instruments, "stolen", lambda: tuple(clock))
+    monkeypatch.setattr(instruments, "steady", steady)
+    bench = stages.Bench.__new__(stages.Bench)
+    bench.report = lambda seconds, text: None
+
+    found = bench.load_in_part("gunicorn", 1, 1, "1.1")
+
+    assert tried == pytest.approx(rates)
+    assert found["rate"] == pytest.approx(counted)
 
 
 def test_documents_show_the_reference() -> None:
