@@ -21,7 +21,9 @@ from tests.services import Postgres, find
 HEADERS = {"Host": HOST, "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
 TICKS = os.sysconf("SC_CLK_TCK")
 REPORT = Path(__file__).with_name("report.lua")
-BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+BACKENDS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+)
 # How many connections a client at a constant rate spreads its requests over.
 CONNECTIONS = 64
 

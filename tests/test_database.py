@@ -29,7 +29,10 @@ MOST = {
     "daphne": POOL,
     "uwsgi": WORKERS * THREADS,
 }
-BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+BACKENDS = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
 
 
 BACK_AND_FORTH = """

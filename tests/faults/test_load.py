@@ -70,7 +70,10 @@ def test_many_requests_leave_nothing_behind(
     bearer = token(project, environment)
     script = tmp_path / "script.lua"
     script.write_text(SCRIPT)
-    opened = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+    opened = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        " AND backend_type = 'client backend'"
+    )
 
     def left(server: Server) -> tuple[list[int], int, int]:
         (connections,) = postgres.query(opened, database)[0]
