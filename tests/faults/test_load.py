@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.instruments import BACKENDS
 from tests.faults.test_clients import files
 from tests.project import Project, Server
 from tests.services import Postgres, Redis, find, until
@@ -70,13 +71,9 @@ def test_many_requests_leave_nothing_behind(
     bearer = token(project, environment)
     script = tmp_path / "script.lua"
     script.write_text(SCRIPT)
-    opened = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
-        " AND backend_type = 'client backend'"
-    )
 
     def left(server: Server) -> tuple[list[int], int, int]:
-        (connections,) = postgres.query(opened, database)[0]
+        (connections,) = postgres.query(BACKENDS, database)[0]
         return memory(server), files(server), connections
 
     with project.serve(environment) as server:

@@ -13,7 +13,6 @@ import tempfile
 {% endif %}
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from ipaddress import ip_address
 {% if cookiecutter.server != "daphne" %}
 from pathlib import Path
 {% endif %}
@@ -32,6 +31,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.common import health
+from apps.common.middleware import is_in
 {% if cookiecutter.__gunicorn %}
 from config import process
 {% endif %}
@@ -145,18 +145,9 @@ class MetricsMiddleware:
 
 def answer(request: HttpRequest) -> HttpResponseBase:
     """Return the metrics to a caller in a network that may see them."""
-    if not may_see(request.META["REMOTE_ADDR"] or "127.0.0.1"):
+    if not is_in(request.META["REMOTE_ADDR"] or "127.0.0.1", settings.METRICS_NETWORKS):
         return HttpResponseNotFound()
     return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
-
-
-def may_see(address: str) -> bool:
-    """Return whether an address is in METRICS_NETWORKS; what a proxy claims may be none."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in network for network in settings.METRICS_NETWORKS)
 
 
 def observe(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:

@@ -5,9 +5,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -247,10 +247,13 @@ class TrustedProxyMiddleware:
 @lru_cache(maxsize=1024)
 def is_trusted(address: str) -> bool:
     """Return whether an address is that of a trusted proxy; a local socket has none."""
-    if not address:
-        return True
+    return not address or is_in(address, settings.TRUSTED_PROXIES)
+
+
+def is_in(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return whether an address is in one of the networks; what proxies claim may be none."""
     try:
         ip = ip_address(address)
     except ValueError:
         return False
-    return any(ip in network for network in settings.TRUSTED_PROXIES)
+    return any(ip in network for network in networks)
