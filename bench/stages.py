@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ STEADY = 4
 # How often a load of 80 % is tried, and which part of it may be off or lost.
 ATTEMPTS = 6
 CALM = 0.05
+# How long others are given to end, in seconds, before it is tried again.
+PAUSE = 20
 TIMING = 20.0
 FEATURE_STARTS = 2
 MIDDLEWARE = Path(__file__).with_name("middleware.py")
@@ -274,9 +277,10 @@ class Bench:
         """
         path = PATHS["query"]
         attempts: list[Attempt] = []
-        before = instruments.most(port, path, count * MOST, http)
         while len(attempts) < ATTEMPTS:
-            rate = 0.8 * before
+            if attempts and attempts[-1].stolen >= CALM:
+                time.sleep(PAUSE)
+            rate = 0.8 * instruments.most(port, path, count * MOST, http)
             self.report(MOST, f"{server}: {rate:.0f} queries a second")
             stolen, passed = instruments.stolen()
             took = sorted(instruments.steady(port, path, rate, round(rate * STEADY), http))
@@ -285,7 +289,6 @@ class Bench:
             attempts.append(Attempt(rate, rate / after, (lost - stolen) / (total - passed), took))
             if attempts[-1].disturbed < CALM:
                 break
-            before = after
         self.report(STEADY + MOST, "")
         best = min(attempts, key=lambda attempt: attempt.disturbed)
         p50, p99 = (best.took[int(len(best.took) * part)] for part in (0.5, 0.99))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -144,24 +145,25 @@ def test_one_lucky_round_decides_nothing() -> None:
 @pytest.mark.parametrize(
     ("borne", "stolen", "rates", "counted"),
     [
-        # What the server bears before the first attempt and after each, and what others take.
-        ([100, 98], [0.01], [80], 80),
-        ([100, 60, 62], [0, 0], [80, 48], 48),
-        ([60, 100, 97], [0, 0], [48, 80], 80),
-        ([100, 99, 101], [0.2, 0.01], [80, 79.2], 79.2),
-        ([100, 99, 50, 100, 50, 100, 50], [0.2] + [0] * 5, [80, 79.2, 40, 80, 40, 80], 80),
+        # What the server bears before each attempt and after it, and what others take.
+        ([(100, 98)], [0.01], [80], 80),
+        ([(100, 60), (60, 62)], [0, 0], [80, 48], 48),
+        ([(60, 100), (100, 97)], [0, 0], [48, 80], 80),
+        ([(100, 99), (110, 110)], [0.2, 0.01], [80, 88], 88),
+        ([(100, 99), *[(50, 100)] * 4, (55, 62)], [0.2] + [0] * 5, [80] + [40] * 4 + [44], 44),
     ],
 )
 def test_a_load_that_was_disturbed_is_tried_again(
-    borne: list[float],
+    borne: list[tuple[float, float]],
     stolen: list[float],
     rates: list[float],
     counted: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A machine that changes its speed, or is shared, makes another share of a load (P3)."""
-    most, lost, tried = iter(borne), iter(stolen), []
+    most, lost, tried = chain.from_iterable(borne), iter(stolen), []
     clock = [0.0, 0.0]
+    pauses: list[float] = []
 
     def steady(port: int, path: str, rate: float, count: int, http: str) -> list[float]:
         tried.append(rate)
@@ -172,12 +174,14 @@ def test_a_load_that_was_disturbed_is_tried_again(
     monkeypatch.setattr(instruments, "most", lambda *arguments: next(most))
     monkeypatch.setattr(instruments, "stolen", lambda: tuple(clock))
     monkeypatch.setattr(instruments, "steady", steady)
+    monkeypatch.setattr(stages.time, "sleep", pauses.append)
     bench = stages.Bench.__new__(stages.Bench)
     bench.report = lambda seconds, text: None
 
     found = bench.load_in_part("gunicorn", 1, 1, "1.1")
 
     assert tried == pytest.approx(rates)
+    assert len(pauses) == sum(part > 0.05 for part in stolen)
     assert found["rate"] == pytest.approx(counted)
 
 
