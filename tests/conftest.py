@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,16 @@ from tools.render import ROOT
 
 type Cookiecutter = Callable[..., subprocess.CompletedProcess[str]]
 type Projects = Callable[..., Project]
+
+
+def pytest_sessionstart() -> None:
+    """Ignore the signals that whoever started the tests ignores, but let no program inherit it.
+
+    A shell that runs them in the background ignores SIGINT, and nohup SIGHUP.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
