@@ -176,6 +176,7 @@ def test_a_load_that_was_disturbed_is_tried_again(
     monkeypatch.setattr(instruments, "steady", steady)
     monkeypatch.setattr(stages.time, "sleep", pauses.append)
     bench = stages.Bench.__new__(stages.Bench)
+    bench.plan = stages.FULL
     bench.report = lambda seconds, text: None
 
     found = bench.load_in_part("gunicorn", 1, 1, "1.1")

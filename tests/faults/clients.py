@@ -21,6 +21,8 @@ FINE = {200, 201}
 FEW = 10
 # How long those may take on a busy machine, in seconds.
 PATIENCE = 2
+# How often a fault is made until everything is as fast as it ought to be.
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What clients saw while a fault lasted, and how long after it."""
+    """What clients saw while a fault lasted, how long after it, and how long others waited."""
 
     statuses: Counter[int]
     slowest: float
     recovery: float
+    others: float = 0
+
+    def is_in_time(self, fault: Fault) -> bool:
+        """Return whether nobody waited for longer than a fault may take."""
+        return self.slowest <= fault.slowest and self.others < PATIENCE
 
 
 # Makes a request and returns the status of its answer.
 type Request = Callable[[], int]
+type Breaking = Callable[[], AbstractContextManager[object]]
 type Record = Callable[[Fault, Outcome], None]
 
 
@@ -93,12 +101,32 @@ def endure(
     fault: Fault,
     server: Server,
     request: Request,
-    breaking: AbstractContextManager[object],
+    breaking: Breaking,
     *,
     lasting: float = 3,
     untouched: int = 1,
 ) -> Outcome:
-    """Break something while clients ask for what needs it; check what they see, and the log."""
+    """Break something while clients ask for what needs it; check what they see, and the log.
+
+    A machine that does other things, too, may make somebody wait: that alone is tried again.
+    """
+    for _ in range(ATTEMPTS):
+        outcome = observe(fault, server, request, breaking(), lasting, untouched)
+        if outcome.is_in_time(fault):
+            break
+    assert outcome.is_in_time(fault), outcome
+    return outcome
+
+
+def observe(
+    fault: Fault,
+    server: Server,
+    request: Request,
+    breaking: AbstractContextManager[object],
+    lasting: float,
+    untouched: int,
+) -> Outcome:
+    """Return what clients see while something is broken, once all but its times is checked."""
     printed = len(server.output)
     with (
         Clients(request, 3).asking() as answers,
@@ -128,15 +156,14 @@ def endure(
         Counter(answer.status for answer in during),
         max(answer.seconds for answer in during),
         max(0, max(failed, default=0) - mended),
+        max((answer.seconds for answer in elsewhere), default=0),
     )
     assert before
     assert {answer.status for answer in before} <= FINE
     assert fault.statuses[0] in outcome.statuses, outcome
     assert set(outcome.statuses) <= {*fault.statuses, *FINE}, outcome
     assert {answer.status for answer in whole} <= set(fault.statuses), outcome
-    assert outcome.slowest <= fault.slowest, outcome
     assert {answer.status for answer in after()} <= FINE, outcome
     assert {answer.status for answer in elsewhere} <= {200}, outcome
-    assert max((answer.seconds for answer in elsewhere), default=0) < PATIENCE, outcome
     assert fault.is_logged(server.output[printed:])
     return outcome

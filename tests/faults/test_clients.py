@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -201,7 +202,8 @@ def test_slow_clients_keep_nobody_waiting(world: World, record: Record) -> None:
     address = ("127.0.0.1", world.server.port)
 
     request = getting(world.server, "/trial/scheme")
-    outcome = endure(fault, world.server, request, trickling(address, SLOW, HEADERS))
+    breaking = partial(trickling, address, SLOW, HEADERS)
+    outcome = endure(fault, world.server, request, breaking)
 
     record(fault, outcome)
 
@@ -224,7 +226,7 @@ def test_slow_bodies_end_at_the_proxy(world: World, record: Record) -> None:
         proxy = Proxy(path, world.server.port)
         proxy.start()
         try:
-            breaking = trickling(("127.0.0.1", proxy.port), SLOW, BODY)
+            breaking = partial(trickling, ("127.0.0.1", proxy.port), SLOW, BODY)
             outcome = endure(fault, world.server, getting(proxy, "/trial/scheme"), breaking)
         finally:
             proxy.stop()
@@ -261,7 +263,7 @@ def test_idle_connections_keep_nobody_waiting(world: World, record: Record) -> N
     until(lambda: files(world.server) == files(world.server), 5, "calm")
     before = files(world.server)
 
-    idle = connected(("127.0.0.1", world.server.port), IDLE)
+    idle = partial(connected, ("127.0.0.1", world.server.port), IDLE)
     outcome = endure(fault, world.server, getting(world.server, "/trial/scheme"), idle)
     until(lambda: files(world.server) <= before + 10, 20, "closing what is idle")
 

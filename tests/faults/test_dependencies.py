@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from functools import partial
 
 import psycopg
 import pytest
@@ -181,7 +182,7 @@ def test_a_fault_does_what_the_table_says(
     fault = find(name)
     request = getting(world.server, path)
 
-    outcome = endure(fault, world.server, request, breaking(world), lasting=lasting)
+    outcome = endure(fault, world.server, request, partial(breaking, world), lasting=lasting)
 
     record(fault, outcome)
 

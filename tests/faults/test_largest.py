@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def test_with_a_broken_broker_notes_are_kept(
     def write() -> int:
         return world.write("Eta").status_code
 
-    outcome = endure(fault, world.server, write, breaking(world), lasting=9)
+    outcome = endure(fault, world.server, write, partial(breaking, world), lasting=9)
     address = f"/{world.write('Theta').json()['id']}"
 
     assert until(lambda: world.words(address), 60, "the count of words") == 4

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_killed_worker_takes_only_its_requests_along(
     project = Project({"server": name, "use_redis": False}, tmp_path)
 
     with project.serve(variables) as server:
-        breaking = killing(server)
+        breaking = partial(killing, server)
         request = getting(server, "/trial/scheme")
         outcome = endure(fault, server, request, breaking, lasting=1, untouched=0)
 
