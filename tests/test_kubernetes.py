@@ -403,6 +403,7 @@ def test_the_pod_with_nginx_serves(tmp_path: Path) -> None:
         pod = Pod(manifests, stack, tmp_path / "volumes")
         for name in ("nginx", "secrets", "static", "tmp"):
             (tmp_path / "volumes" / name).mkdir(parents=True)
+            # Like that of an emptyDir, which belongs to root and lets a group in.
             (tmp_path / "volumes" / name).chmod(0o777)
         for name, value in secrets.items():
             (tmp_path / "volumes/secrets" / name).write_text(value)
@@ -412,7 +413,7 @@ def test_the_pod_with_nginx_serves(tmp_path: Path) -> None:
         hosts = [f"--add-host={name}:{alias['ip']}" for name in alias["hostnames"]]
 
         pod.start("static", net, tag)
-        until(lambda: docker("wait", pod.names["static"]), 60, "the copy")
+        copied = docker("wait", pod.names["static"], timeout=60)
         pod.start("service", net, tag, *hosts)
         service = pod.names["service"]
         pod.start("nginx", f"container:{service}", "nginxinc/nginx-unprivileged:stable-alpine")
@@ -421,6 +422,7 @@ def test_the_pod_with_nginx_serves(tmp_path: Path) -> None:
         file = status(service, f"/static/admin/css/{style.name}")
         by_address = status(service, "/admin/login/")
 
+    assert copied == "0"
     assert file == 200
     assert by_address == 400
 
