@@ -23,4 +23,12 @@ on | true | yes | 1)
     ;;
 esac
 
+{% if cookiecutter.__gunicorn %}
+# gunicorn would end with a traceback where settings list all that is wrong.
+test -n "${WEB_CONCURRENCY-}" || unset WEB_CONCURRENCY
+case "${PORT-}${WEB_CONCURRENCY-}" in
+*[!0-9]*) python -c 'from config import settings' ;;
+esac
+
+{% endif %}
 exec "$@"
