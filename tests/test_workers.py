@@ -120,6 +120,12 @@ def working(
         worker.stop(signal.SIGTERM, seconds=30)
 
 
+WAITING = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE application_name = 'example_service-worker' AND wait_event_type = 'Lock'
+"""
+
+
 def enqueue(project: Project, queue: str, variables: dict[str, str], task: str, *args: Any) -> None:
     """Queue a task."""
     method = "enqueue" if queue == "database" else "delay"
@@ -138,6 +144,9 @@ def test_a_worker_runs_a_task_and_stops_when_told(
     enqueue(project, queue, variables, "remove_expired_sessions")
 
     with working(project, queue, variables, tmp_path / "log") as worker:
+        with postgres.connect(database) as owner, owner.transaction():
+            owner.execute("LOCK TABLE django_session")
+            until(lambda: postgres.query(WAITING, database), 40, "a worker that says what it is")
         until(
             lambda: not postgres.query("SELECT 1 FROM django_session", database=database),
             40,
@@ -214,7 +223,7 @@ def test_a_task_is_tried_again_while_something_is_away(
     with working(project, queue, variables, tmp_path / "log") as worker:
         until(lambda: trace.exists() and trace.read_text().count("begun") == 3, 60, "3 attempts")
 
-        until(lambda: "succeeded" in worker.output, 10, "the end of the task")
+        until(lambda: "succeeded" in worker.output, 20, "the end of the task")
         assert worker.output.count("Retry in") == 2
 
 

@@ -98,4 +98,6 @@ def check_dependencies(**options: Any) -> None:
     from apps.common import startup
 
     process.role = "worker"
+    # PostgreSQL shows it beside each connection.
+    os.environ.setdefault("PGAPPNAME", "{{ cookiecutter.project_slug }}-worker")
     startup.check()

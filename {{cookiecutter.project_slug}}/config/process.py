@@ -1,7 +1,8 @@
 """What this process is for, as the module that starts it declares.
 
 A server's entry point sets the role before it builds the application, a worker when it
-starts; every other process is a management command. Settings and start-up checks read it.
+starts; every other process is a management command. Start-up checks read it, and so do
+settings, which a worker loads before it says what it is.
 """
 
 import sys

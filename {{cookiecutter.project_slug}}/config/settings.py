@@ -293,7 +293,7 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_POOLER
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     options = DATABASES["default"].setdefault("OPTIONS", {})
-    options.setdefault("application_name", f"{{ cookiecutter.project_slug }}-{process.role}")
+    options.setdefault("fallback_application_name", f"{{ cookiecutter.project_slug }}-{process.role}")
     options.setdefault("connect_timeout", DATABASE_CONNECT_TIMEOUT)
     # A server that is gone without a word is noticed after ten seconds.
     options.setdefault("keepalives_idle", 5)
@@ -394,9 +394,11 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_BEAT_MAX_LOOP_INTERVAL = 60
 CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
 CELERY_BEAT_SCHEDULE = {
+    # Counted from the start of the scheduler: what is due once a day takes a crontab, or each
+    # release would put it off.
     "remove-expired-sessions": {
         "task": "apps.users.tasks.remove_expired_sessions",
-        "schedule": 24 * 60 * 60,
+        "schedule": 60 * 60,
     },
 }
 {% endif %}

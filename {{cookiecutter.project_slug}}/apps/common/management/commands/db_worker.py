@@ -1,6 +1,7 @@
 """``manage.py db_worker`` runs tasks, once every dependency is there."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,8 @@ class Command(Worker):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run tasks until told to stop."""
         process.role = "worker"
+        # PostgreSQL shows it beside each connection.
+        os.environ.setdefault("PGAPPNAME", "{{ cookiecutter.project_slug }}-worker")
         startup.check()
         with present(options["worker_id"]), connection.execute_wrapper(touch):
             super().handle(*args, **options)
