@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from tests.conftest import Projects
 from tests.containers import docker, require_docker, unique
+from tests.documents import commands, section
 from tests.project import PRODUCTION, Project
 from tests.services import S3, Postgres, find, free_port, running, until
 from tools.render import write
@@ -253,12 +255,15 @@ def test_old_backups_are_removed(backups: Backups) -> None:
     ],
     ids=["database", "tool", "folder", "key", "bucket"],
 )
-def test_a_backup_that_fails_is_loud(backups: Backups, wrong: dict[str, str], reason: str) -> None:
+@pytest.mark.parametrize("options", [(), ("--every=24",)], ids=["once", "again"])
+def test_a_backup_that_fails_is_loud(
+    backups: Backups, wrong: dict[str, str], reason: str, options: tuple[str, ...]
+) -> None:
     """Whatever is wrong ends the command with status 1 and an error in the log (D8)."""
     if "PATH" in wrong:
         wrong = {"PATH": backups.project.environment({})["PATH"].partition(os.pathsep)[0]}
 
-    done = backups.manage("backup", check=False, **wrong)
+    done = backups.manage("backup", *options, check=False, **wrong)
 
     assert done.returncode == 1
     assert any(event.startswith("The backup failed; ") for event in errors(done.stdout))
@@ -293,7 +298,7 @@ def test_the_schedule_makes_one_when_it_is_due(backups: Backups) -> None:
     for _ in range(2):
         schedule = backups.project.start(backups.variables, command=command)
         until(lambda: len(backups.files()) == 2, 60, "A backup")
-        until(lambda schedule=schedule: schedule.running, 1, "The schedule")
+        until(lambda schedule=schedule: schedule.running, 20, "The schedule")
         schedule.stop()
     recent = backups.manage("backup", "--check=25", check=False)
     for path in backups.folder.iterdir():
@@ -308,9 +313,10 @@ def test_the_schedule_makes_one_when_it_is_due(backups: Backups) -> None:
 
 @pytest.mark.timeout(900)
 def test_containers_back_up_and_restore(tmp_path: Path) -> None:
-    """Compose makes a backup by itself, and the targets of make restore it (D8)."""
+    """Compose makes a backup by itself, and what README says restores it (D8)."""
     require_docker()
     slug = unique("backup").replace("-", "_")[:36].rstrip("_")
+    name = slug.replace("_", "-")
     write({"use_dbbackup": True, "project_slug": slug, "use_redis": False}, tmp_path)
     variables = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PORT": str(free_port())}
 
@@ -326,10 +332,14 @@ def test_containers_back_up_and_restore(tmp_path: Path) -> None:
         states = run("docker", "compose", "ps", "--format", "{{.Service}} {{.Health}}")
         run("make", "backup")
         restored = run("make", "restore")
+        run("make", "down")
+        run("docker", "volume", "rm", f"{name}_postgres")
+        typed = commands(section((tmp_path / "README.md").read_text(), "Backups"))
+        emergency = [run(*shlex.split(line)) for line in typed if line.startswith("docker ")]
     finally:
         run("docker", "compose", "down", "--volumes", "--rmi=local", "--remove-orphans")
-        for name in (slug, f"{slug}_backup"):
-            docker("image", "rm", "--force", name.replace("_", "-"))
+        docker("image", "rm", "--force", name, f"{name}-backup")
 
     assert "backup healthy" in states
     assert "all is there" in restored
+    assert "all is there" in emergency[-1]

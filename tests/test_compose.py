@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
 from tests.containers import docker, require_docker, unique
 from tests.services import S3, free_port, running, until
-from tools.render import write
+from tools.render import largest, render, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -171,6 +172,17 @@ def test_every_container_of_the_service_is_confined(project: Project) -> None:
     assert found == {"[ALL] [no-new-privileges:true] true"}
 
 
+def test_compose_hands_on_what_readme_says_to_set() -> None:
+    """E-mail and the rules for browsers are decided by whoever runs the containers (D4, S2)."""
+    files = render(largest())
+    known = re.findall(rb"(?m)^(?:# )?((?:EMAIL|SECURE)_\w+)=", files[".env.example"][1])
+
+    environment = yaml.safe_load(files["compose.yaml"][1])["x-service"]["environment"]
+
+    assert len(known) > 5
+    assert {name.decode() for name in known} <= environment.keys()
+
+
 def test_worker_does_a_task(project: Project) -> None:
     """A task that the service hands over is done by the worker (D4)."""
     queue = project.answers.get("task_queue", "none")
@@ -189,10 +201,14 @@ def test_a_second_start_keeps_the_data_and_the_keys(project: Project) -> None:
     """Stopping and starting again keeps passwords, keys and the database (D4)."""
     key = ("exec", "web", "cat", "/run/secrets/SECRET_KEY", "/run/secrets/DATABASE_URL")
     before = project.compose(*key)
+    if not project.answers:
+        project.compose("--profile", "monitoring", "up", "--wait")
 
     project.run("make", "down")
+    left = project.compose("--profile", "monitoring", "ps", "--all", "--quiet")
     project.compose("up", "--wait")
 
+    assert left == ""
     assert project.compose(*key) == before
     assert project.get("/health")[0] == 200
 

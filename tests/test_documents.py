@@ -44,7 +44,10 @@ RUN_BY = {
     r"(mkdir|age-keygen|sops) .+": ("test_secrets.py", 'section(readme, "Secrets")'),
     r"make backup": ("test_backups.py", 'run("make", "backup")'),
     r"make restore": ("test_backups.py", 'run("make", "restore")'),
-    r"docker compose run .+ restore": ("test_backups.py", 'manage("restore", DATABASE_URL='),
+    r"docker compose (build|up --wait postgres|run .+ restore)": (
+        "test_backups.py",
+        'if line.startswith("docker ")',
+    ),
     r"make update": ("test_upgrade.py", '"make"'),
     r"cookiecutter gh:.+": ("conftest.py", '"cookiecutter", str(source)'),
     r"cruft create .+": ("test_upgrade.py", '"cruft", "create"'),

@@ -33,9 +33,9 @@ class Command(BaseCommand):
             self.check_age(timedelta(hours=check))
             return
         while True:
-            if every:
-                time.sleep(left(timedelta(hours=every)))
             try:
+                if every:
+                    time.sleep(left(timedelta(hours=every)))
                 backups.create()
             except Exception:
                 logger.exception("The backup failed; %s", backups.room())
