@@ -75,7 +75,7 @@ clean: ## Remove what the other targets made
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.linters/installed: requirements-linters.txt
+.linters/installed: requirements-linters.txt Makefile
 	@test -n '$(PYTHON)' || { echo 'Python 3.12 or newer is needed: https://www.python.org/downloads/'; exit 1; }
 	$(PYTHON) -m venv .linters
 	.linters/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-linters.txt

@@ -120,6 +120,7 @@ def repository(tmp_path: Path) -> Path:
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "--message", "Release")
+    git(tmp_path, "update-ref", "refs/remotes/origin/main", "HEAD")
     return tmp_path
 
 
@@ -138,8 +139,9 @@ def test_release_is_a_tag_with_its_entry(repository: Path) -> None:
 
 
 def test_release_names_all_that_keeps_it_back(repository: Path) -> None:
-    """Nothing is tagged twice, undescribed or uncommitted (T13)."""
+    """Nothing is tagged twice, undescribed, uncommitted or unchecked (T13)."""
     git(repository, "tag", "v1.2.3")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "Not pushed")
     changelog = repository / "CHANGELOG.md"
     changelog.write_text("# Changelog\n\n## Unreleased\n\nSlower.\n")
 
@@ -149,3 +151,4 @@ def test_release_names_all_that_keeps_it_back(repository: Path) -> None:
     assert "begins with Unreleased, and pyproject.toml has 1.2.3" in done.stdout
     assert "v1.2.3 is released already" in done.stdout
     assert "not committed" in done.stdout
+    assert "not pushed" in done.stdout

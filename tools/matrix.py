@@ -517,7 +517,7 @@ def main() -> None:
     parser.add_argument(
         "--part", default="1/1", help="check a part of all: 2/4 is the second quarter"
     )
-    parser.add_argument("--workers", type=int, default=os.process_cpu_count())
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     part, parts = map(int, arguments.part.split("/"))
     services = full_product()

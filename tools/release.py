@@ -24,6 +24,8 @@ def problems(version: str, newest: str) -> Iterator[str]:
         yield f"v{version} is released already."
     if git("status", "--porcelain"):
         yield "There are changes that are not committed."
+    if not git("branch", "--remotes", "--contains", "HEAD"):
+        yield "This commit is not pushed, so that no pipeline has checked it."
 
 
 if __name__ == "__main__":
