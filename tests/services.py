@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +23,10 @@ import pytest
 import redis
 
 from tools.render import ROOT
+
+# Ports that no connection takes by itself; each process of the tests has a thousand of its own.
+FIRST = 11_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = cycle(random.sample(range(FIRST, FIRST + 1_000), 1_000))
 
 
 def missing(what: str) -> None:
@@ -39,10 +45,12 @@ def find(program: str, package: str, *, folders: tuple[str, ...] = ()) -> str:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port of the loopback address that nothing listens on, a different one each time."""
+    for port in PORTS:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def until[T](condition: Callable[[], T], seconds: float, what: str) -> T:

@@ -67,7 +67,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
@@ -84,6 +84,7 @@ def changed(place: tuple[str, ...], factor: float) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1000)
 def test_each_limit_of_the_default_service_is_measured(tmp_path: Path) -> None:
     """A short run judges every limit, and its status is what the steady ones say (P1, P2, P3)."""
     output = tmp_path / "bench.json"

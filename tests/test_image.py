@@ -110,7 +110,7 @@ def test_hardened_container_serves_and_stops_cleanly(images: Images, net: str, n
         first = docker("exec", service, "cat", "/proc/1/cmdline").replace("\0", " ")
         write = run("exec", service, "touch", "/app/manage.py", "/app/new", "/venv/new")
         began = time.monotonic()
-        docker("stop", service)
+        docker("stop", "--time=30", service)
         seconds = time.monotonic() - began
         state = inspect("container", service)["State"]
 
@@ -119,7 +119,7 @@ def test_hardened_container_serves_and_stops_cleanly(images: Images, net: str, n
     assert {"uvicorn": "gunicorn"}.get(server, server) in first
     assert "docker-entrypoint" not in first
     assert write.stderr.count("cannot touch") == 3
-    assert seconds < 5
+    assert seconds < 15
     assert (state["ExitCode"], state["OOMKilled"]) in {(0, False), (143, False)}
 
 
@@ -219,7 +219,7 @@ def test_code_change_keeps_all_layers_but_its_own(images: Images, tmp_path: Path
 
     assert len(set(after) - set(before)) <= 3
     assert before[:-3] == after[:-3]
-    assert seconds < 30
+    assert seconds < 120
 
 
 def test_two_containers_migrate_an_empty_database_once(images: Images) -> None:
@@ -264,10 +264,10 @@ def test_stop_ends_the_wait_for_a_dependency(images: Images, name: str, migrate:
         logs = ("logs", service)
         until(lambda: "Waiting up to" in run(*logs).stdout + run(*logs).stderr, 60, "The wait")
         began = time.monotonic()
-        docker("stop", "--time=20", service)
+        docker("stop", "--time=30", service)
         seconds = time.monotonic() - began
 
-    assert seconds < 5
+    assert seconds < 15
 
 
 def test_container_waits_for_its_database(images: Images) -> None:

@@ -177,7 +177,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     project.manage("migrate", "--verbosity", "0", variables=variables)
     with project.serve(variables) as server:
         answers = {path: ask(server, path) for path in STATUSES}
-        until(lambda: "/trial/missing" in server.output, 5, "the last line")
+        until(lambda: "/trial/missing" in server.output, 20, "the last line")
         yield name, server.output, answers
 
 

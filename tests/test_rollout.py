@@ -14,6 +14,7 @@ import requests
 from tests.conftest import Projects
 from tests.project import HOST, PRODUCTION, Project, Server
 from tests.services import Postgres, Service, find, folder, free_port, until
+from tests.test_servers import children
 from tools.render import options
 
 pytestmark = pytest.mark.slow
@@ -22,8 +23,6 @@ SERVERS = options()["server"]
 RESTARTS = 10
 # How long the proxy goes on sending requests to a replica that leaves, in seconds.
 LATE = 1
-# How long a replica goes on serving before it is told to stop: the manifests wait longer.
-PAUSE = 2
 
 CONFIGURATION = """
 daemon off;
@@ -75,10 +74,13 @@ class Proxy(Service):
         )
 
     def learn(self, ports: list[int]) -> None:
-        """Send new requests to these replicas only."""
+        """Send new requests to these replicas only, and return once all are sent there."""
         assert self.process
         self.write(ports)
+        before = set(children(self.process.pid))
         self.process.send(signal.SIGHUP)
+        pid = self.process.pid
+        until(lambda: not before & set(children(pid)), 40, "the end of nginx's former processes")
 
     @property
     def log(self) -> str:
@@ -218,20 +220,20 @@ def test_a_pause_before_the_end_loses_nothing(
     failed = {}
 
     with replicas(project, variables, "off") as both:
-        for pause in (PAUSE, 0):
+        for pausing in (True, False):
             load = Load(both.proxy, ("GET", "POST"))
             with load.run():
                 old, stays = both.running
                 new = free_port()
                 both.start(new)
                 both.proxy.learn([old, stays, new])
+                if not pausing:
+                    both.end(old)
                 time.sleep(LATE)
-                late = threading.Timer(LATE, both.proxy.learn, [[stays, new]])
-                late.start()
-                time.sleep(pause)
-                both.end(old)
-                late.join()
-            failed[pause] = load.failed
+                both.proxy.learn([stays, new])
+                if pausing:
+                    both.end(old)
+            failed[pausing] = load.failed
 
-    assert failed[PAUSE] == 0
-    assert failed[0] > 0
+    assert failed[True] == 0
+    assert failed[False] > 0

@@ -110,11 +110,13 @@ def endure(
 
     A machine that does other things, too, may make somebody wait: that alone is tried again.
     """
+    printed = len(server.output)
     for _ in range(ATTEMPTS):
         outcome = observe(fault, server, request, breaking(), lasting, untouched)
         if outcome.is_in_time(fault):
             break
     assert outcome.is_in_time(fault), outcome
+    assert fault.is_logged(server.output[printed:])
     return outcome
 
 
@@ -127,7 +129,6 @@ def observe(
     untouched: int,
 ) -> Outcome:
     """Return what clients see while something is broken, once all but its times is checked."""
-    printed = len(server.output)
     with (
         Clients(request, 3).asking() as answers,
         Clients(getting(server, OTHERS), untouched).asking() as elsewhere,
@@ -165,5 +166,4 @@ def observe(
     assert {answer.status for answer in whole} <= set(fault.statuses), outcome
     assert {answer.status for answer in after()} <= FINE, outcome
     assert {answer.status for answer in elsewhere} <= {200}, outcome
-    assert fault.is_logged(server.output[printed:])
     return outcome

@@ -90,7 +90,7 @@ def used_up(world: World) -> Iterator[None]:
         take()
         # Meanwhile the service must not take what it has just lost.
         with world.server.frozen():
-            until(all_taken, 10, "taking all connections")
+            until(all_taken, 20, "taking all connections")
             take()
         yield
 
@@ -98,13 +98,21 @@ def used_up(world: World) -> Iterator[None]:
 @contextmanager
 def read_only(world: World) -> Iterator[None]:
     """Let PostgreSQL refuse to write, as a standby does."""
-    reload = "SELECT pg_reload_conf()"
-    world.execute("ALTER SYSTEM SET default_transaction_read_only = on", reload)
+
+    def reload(state: str) -> None:
+        # A new connection has it once the others were told.
+        world.execute("SELECT pg_reload_conf()")
+        show = "SHOW default_transaction_read_only"
+        until(lambda: world.postgres.query(show) == [(state,)], 20, "reading the configuration")
+        time.sleep(0.1)
+
+    world.execute("ALTER SYSTEM SET default_transaction_read_only = on")
     try:
-        time.sleep(0.5)
+        reload("on")
         yield
     finally:
-        world.execute("ALTER SYSTEM RESET default_transaction_read_only", reload)
+        world.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        reload("off")
 
 
 @contextmanager
@@ -201,7 +209,7 @@ def test_an_outage_is_worth_another_try(world: World) -> None:
         page = world.server.get(READ)
         call = world.server.get("/api/v1/users/me", Authorization=f"Bearer {world.token}")
         lines = world.server.output[printed:]
-    until(lambda: world.server.get(READ).status_code == 200, 5, "the return of the database")
+    until(lambda: world.server.get(READ).status_code == 200, 20, "the return of the database")
 
     assert (page.status_code, call.status_code) == (503, 503)
     assert page.headers["Retry-After"] == call.headers["Retry-After"] == "5"

@@ -37,7 +37,7 @@ def ask(server: Server, bearer: str, number: int, script: Path) -> int:
     failed = 0
     while number > 0:
         command = [
-            *(wrk, "--threads=1", "--connections=8", "--duration=10s"),
+            *(wrk, "--threads=1", "--connections=8", "--duration=10s", "--timeout=20s"),
             *("--header", f"Authorization: Bearer {bearer}", "--script", str(script)),
             f"http://127.0.0.1:{server.port}",
         ]
@@ -49,9 +49,9 @@ def ask(server: Server, bearer: str, number: int, script: Path) -> int:
 
 
 def memory(server: Server) -> list[int]:
-    """Return the proportional set size of each worker, in kB."""
+    """Return the memory of each worker, shared pages by their part and without files, in kB."""
     texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in children(server.pid)]
-    return [int(re.findall(r"(?m)^Pss: +(\d+) kB", text)[0]) for text in texts]
+    return [int(re.findall(r"(?m)^Pss_Anon: +(\d+) kB", text)[0]) for text in texts]
 
 
 def test_many_requests_leave_nothing_behind(
@@ -77,7 +77,7 @@ def test_many_requests_leave_nothing_behind(
         return memory(server), files(server), connections
 
     with project.serve(environment) as server:
-        until(lambda: len(children(server.pid)) == 2, 5, "the second worker")
+        until(lambda: len(children(server.pid)) == 2, 20, "the second worker")
         workers = children(server.pid)
         failed = ask(server, bearer, WARM, script)
         memory_before, files_before, connections_before = left(server)
@@ -89,6 +89,6 @@ def test_many_requests_leave_nothing_behind(
     assert failed == 0
     grown = [after - before for before, after in zip(memory_before, memory_after, strict=True)]
     assert max(grown) < GROWTH, f"{memory_before} {memory_after}"
-    # Each of the eight threads may have opened its connection to Redis late.
-    assert files_after <= files_before + 8
-    assert connections_after <= connections_before
+    # Each of the eight threads may have opened its connections late.
+    assert files_after <= files_before + 16
+    assert connections_after <= max(connections_before, 8)

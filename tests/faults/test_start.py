@@ -40,7 +40,7 @@ def variables(postgres: Postgres) -> dict[str, str]:
 def tell(server: Server, number: int, *, first: bool) -> int:
     """Send a signal to a service, and return the status with which it ends, soon."""
     os.kill(children(server.pid)[0] if first else server.pid, number)
-    return server.wait(5)
+    return server.wait(15)
 
 
 def left(server: Server) -> list[str]:
@@ -69,7 +69,7 @@ def test_a_start_that_loads_ends_when_told(
 
     server = project.start(environment, prefix=namespace() if first else ())
     try:
-        until(lambda: "IMPORTING" in server.output, 15, "importing")
+        until(lambda: "IMPORTING" in server.output, 20, "importing")
         status = tell(server, number, first=first)
         running = left(server)
     finally:
@@ -86,7 +86,7 @@ def test_a_start_that_waits_ends_at_hang_up(projects: Projects, variables: dict[
 
     server = projects(server="gunicorn", use_redis=False).start({**variables, "DATABASE_URL": lost})
     try:
-        until(lambda: "Waiting up to" in server.output, 15, "waiting for the database")
+        until(lambda: "Waiting up to" in server.output, 20, "waiting for the database")
         status = tell(server, signal.SIGHUP, first=False)
         running = left(server)
     finally:
@@ -138,7 +138,7 @@ def test_a_service_that_listens_ends_when_told(
     try:
         until(server.serves, 20, "the first answer")
         status = tell(server, number, first=first)
-        until(lambda: not left(server), 2, "the end of its processes")
+        until(lambda: not left(server), 20, "the end of its processes")
     finally:
         server.stop()
 
@@ -153,7 +153,7 @@ def test_sighup_replaces_the_workers(projects: Projects, variables: dict[str, st
         before = set(children(server.pid))
         server.send(signal.SIGHUP)
         until(lambda: not before & set(children(server.pid)), 20, "replacing the workers")
-        until(server.serves, 5, "an answer")
+        until(server.serves, 20, "an answer")
         status = tell(server, signal.SIGTERM, first=False)
 
     assert status == 0
