@@ -127,7 +127,7 @@ def get(name: str, path: str, *options: str) -> tuple[int, str]:
     code = (
         "import os, sys, urllib.error, urllib.request\n"
         "address = f'http://127.0.0.1:{os.environ.get(\"PORT\", 8000)}{sys.argv[1]}'\n"
-        "try:\n    answer = urllib.request.urlopen(address, timeout=5)\n"
+        "try:\n    answer = urllib.request.urlopen(address, timeout=30)\n"
         "except urllib.error.HTTPError as error:\n    answer = error\n"
         "print(answer.status, answer.read().decode())"
     )

@@ -273,7 +273,7 @@ class Postgres(Service):
             user=self.user,
             password=self.password,
             dbname=database,
-            connect_timeout=5,
+            connect_timeout=30,
             autocommit=True,
         )
 
@@ -317,7 +317,7 @@ class Redis(Service):
 
     def answers(self) -> bool:
         """Return whether it serves."""
-        with redis.Redis.from_url(self.url(), socket_timeout=1) as client:
+        with redis.Redis.from_url(self.url(), socket_timeout=5) as client:
             try:
                 return bool(client.ping())
             except redis.RedisError:

@@ -88,7 +88,7 @@ class Project:
         """Return status, headers and body of a path."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
@@ -238,7 +238,7 @@ def test_static_files_go_to_a_bucket(tmp_path: Path) -> None:
         with brought_up({"static_files": "s3"}, tmp_path, **variables) as project:
             _, _, page = project.get("/admin/login/")
             addresses = re.findall(r"(?:href|src)=\"([^\"]+\.(?:css|js))\"", page.decode())
-            files = [requests.get(address, timeout=10) for address in addresses]
+            files = [requests.get(address, timeout=30) for address in addresses]
 
     assert addresses
     assert all(address.startswith(f"{storage.url()}/static/") for address in addresses)

@@ -152,7 +152,7 @@ class Prometheus(Process):
         assert self.running, self.output
         try:
             answer = requests.get(
-                f"http://127.0.0.1:{self.port}/api/v1/{path}", params=parameters, timeout=5
+                f"http://127.0.0.1:{self.port}/api/v1/{path}", params=parameters, timeout=30
             )
         except (requests.ConnectionError, requests.Timeout):
             return None

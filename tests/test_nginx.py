@@ -69,7 +69,7 @@ class Nginx(Service):
     def get(self, path: str, **headers: str) -> requests.Response:
         """Return the answer to a request."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.get(f"http://127.0.0.1:{self.port}{path}", headers=named, timeout=5)
+        return requests.get(f"http://127.0.0.1:{self.port}{path}", headers=named, timeout=30)
 
     def told(self, **headers: str) -> Any:
         """Return what the service is told of a request."""
@@ -126,7 +126,7 @@ def test_static_files_come_compressed_and_for_ever(nginx: Nginx) -> None:
         f"http://127.0.0.1:{nginx.port}/static/{STYLE}",
         headers={"Accept-Encoding": "gzip"},
         stream=True,
-        timeout=5,
+        timeout=30,
     )
 
     assert plain.text == "body {}"

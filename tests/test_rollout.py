@@ -95,7 +95,7 @@ class Proxy(Service):
     def answers(self) -> bool:
         """Return whether it serves."""
         try:
-            return requests.get(f"http://127.0.0.1:{self.port}/health", timeout=5).ok
+            return requests.get(f"http://127.0.0.1:{self.port}/health", timeout=30).ok
         except requests.RequestException:
             return False
 

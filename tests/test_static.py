@@ -92,7 +92,7 @@ def test_s3_serves_compressed_files_for_ever(
     for directive in ("script-src", "style-src"):
         assert re.search(rf"{directive} [^;]*{re.escape(storage)}", policy)
     for address in found:
-        response = requests.get(address, timeout=10)
+        response = requests.get(address, timeout=30)
         assert response.status_code == 200
         assert "immutable" in response.headers["Cache-Control"]
         assert response.headers["Content-Encoding"] == "gzip"

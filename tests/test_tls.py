@@ -157,7 +157,7 @@ import json, socket, ssl, sys
 host = sys.argv[1]
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-plain = socket.create_connection((sys.argv[2], 443), timeout=20)
+plain = socket.create_connection((sys.argv[2], 443), timeout=30)
 address = plain.getsockname()[0]
 secure = context.wrap_socket(plain, server_hostname=host)
 secure.sendall(

@@ -146,7 +146,7 @@ def test_a_worker_runs_a_task_and_stops_when_told(
     with working(project, queue, variables, tmp_path / "log") as worker:
         with postgres.connect(database) as owner, owner.transaction():
             owner.execute("LOCK TABLE django_session")
-            until(lambda: postgres.query(WAITING, database), 40, "a worker that says what it is")
+            until(lambda: postgres.query(WAITING), 40, "a worker that says what it is")
         until(
             lambda: not postgres.query("SELECT 1 FROM django_session", database=database),
             40,
