@@ -126,6 +126,26 @@ def test_wrong_variables_are_refused_with_a_sentence(
         assert f"  {name} {sentence}" in message
 
 
+def test_addresses_and_shares_are_refused_with_a_sentence(
+    projects: Projects, production: dict[str, str]
+) -> None:
+    """So are those of a tracker and of storages (S3)."""
+    answers = {"error_tracking": "sentry", "static_files": "s3", "use_dbbackup": True}
+    wrong = {
+        "AWS_S3_ENDPOINT_URL": "minio:9000",
+        "BACKUP_S3_ENDPOINT_URL": "minio:9000",
+        "SENTRY_DSN": "sentry.example.com",
+        "SENTRY_TRACES_SAMPLE_RATE": "50",
+    }
+    done = projects(**answers).manage(
+        "check", variables={**production, "AWS_STORAGE_BUCKET_NAME": "it", **wrong}, check=False
+    )
+
+    assert set(re.findall(r"^  ([A-Z_0-9]+) ", done.stdout, re.MULTILINE)) == set(wrong)
+    assert "SENTRY_TRACES_SAMPLE_RATE is no number from 0 to 1" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_a_missing_secret_file_is_refused(refusal: Run) -> None:
     """A file that cannot be read is named (S10)."""
     assert "SECRET_KEY cannot be read: No such file" in refusal(SECRET_KEY_FILE="/nowhere/key")

@@ -3,16 +3,20 @@
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import Projects
 from tests.project import PRODUCTION, Project
-from tests.services import Postgres, Process, RabbitMQ, Redis, free_port, running, until
+from tests.services import Postgres, Process, RabbitMQ, Redis, find, free_port, running, until
 
 CELERY = ["celery", "--app", "config", "worker", "--concurrency", "1"]
 COMMANDS = {"database": ["python", "manage.py", "db_worker"], "rabbitmq": CELERY, "redis": CELERY}
@@ -184,6 +188,56 @@ def test_a_worker_ends_without_what_it_needs(project: Project, queue: str, tmp_p
     assert "DOWN" in last
     names = {"database": "database", "rabbitmq": "rabbitmq", "redis": "redis-broker"}
     assert last.split()[0] == names[queue]
+
+
+@contextmanager
+def broker_of_another_name(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the port of a server with a trusted certificate of another name, and that."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *(find("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
+            *("-subj", "/CN=other.example", "-addext", "subjectAltName=DNS:other.example"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    with suppress(OSError), context.wrap_socket(client, server_side=True):
+                        pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], certificate
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_a_broker_has_to_be_who_it_says(projects: Projects, tmp_path: Path) -> None:
+    """Over TLS a certificate of another name is refused, however well it is signed (S2, H1)."""
+    with broker_of_another_name(tmp_path) as (port, certificate):
+        variables = {
+            **PRODUCTION,
+            "CELERY_BROKER_URL": f"amqps://app:secret@127.0.0.1:{port}/",
+            "DATABASE_URL": f"postgres://app:secret@127.0.0.1:{free_port()}/app",
+            "SSL_CERT_FILE": str(certificate),
+        }
+        done = projects(task_queue="rabbitmq", use_redis=False).manage(
+            "check_dependencies", variables=variables, check=False
+        )
+
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("rabbitmq "))
+    assert "mismatch" in line
 
 
 @pytest.mark.slow

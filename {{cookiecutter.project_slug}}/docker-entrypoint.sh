@@ -16,19 +16,22 @@ run() {
 case "$(echo "${DJANGO_MANAGEPY_MIGRATE:-off}" | tr '[:upper:]' '[:lower:]')" in
 on | true | yes | 1)
     run python manage.py check_dependencies --startup
-    run python manage.py migrate --no-input
 {% if cookiecutter.static_files == "s3" %}
     run python manage.py collectstatic --no-input
 {% endif %}
+    run python manage.py migrate --no-input
     ;;
 esac
 
-{% if cookiecutter.__gunicorn %}
-# gunicorn would end with a traceback where settings list all that is wrong.
+# The server would trip over these before settings can list all that is wrong.
+test -n "${PORT-}" || unset PORT
+{% if cookiecutter.server == "daphne" %}
+case "${PORT-}" in
+{% else %}
 test -n "${WEB_CONCURRENCY-}" || unset WEB_CONCURRENCY
 case "${PORT-}${WEB_CONCURRENCY-}" in
+{% endif %}
 *[!0-9]*) python -c 'from config import settings' ;;
 esac
 
-{% endif %}
 exec "$@"

@@ -97,7 +97,5 @@ def check_dependencies(**options: Any) -> None:
     """Check every dependency before the first task."""
     from apps.common import startup
 
-    process.role = "worker"
-    # PostgreSQL shows it beside each connection.
-    os.environ.setdefault("PGAPPNAME", "{{ cookiecutter.project_slug }}-worker")
+    process.become_worker()
     startup.check()

@@ -5,6 +5,9 @@ starts; every other process is a management command. Start-up checks read it, an
 settings, which a worker loads before it says what it is.
 """
 
+{% if cookiecutter.task_queue != "none" %}
+import os
+{% endif %}
 import sys
 {% if cookiecutter.task_queue != "none" %}
 import tempfile
@@ -26,6 +29,13 @@ checked = False
 slot = 0
 {% endif %}
 {% if cookiecutter.task_queue != "none" %}
+
+
+def become_worker() -> None:
+    """Say that this process is a worker, to PostgreSQL as well, which shows it in its lists."""
+    global role
+    role = "worker"
+    os.environ.setdefault("PGAPPNAME", "{{ cookiecutter.project_slug }}-worker")
 
 
 def show_life() -> None:

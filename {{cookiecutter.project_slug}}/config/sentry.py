@@ -21,8 +21,11 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
         path = str(request.get("PATH_INFO") or request.get("path") or "")
         return 0.0 if logs.is_quiet(path) else traces_sample_rate
 
-    # The failure that it sums up is reported already.
-    ignore_logger("request.summary")
+    # An outage is in the log, at /health and in the alerts.
+    ignore_logger("apps.common.health")
+{% if cookiecutter.__celery %}
+    ignore_logger("celery.worker.consumer.consumer")
+{% endif %}
     sentry_sdk.init(
         dsn,
         environment=environment,

@@ -235,7 +235,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["apps.common.exceptions.describe"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 {% endif %}
 
@@ -405,6 +404,8 @@ CELERY_BEAT_SCHEDULE = {
 {% if cookiecutter.task_queue == "rabbitmq" %}
 CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
 CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
+# A certificate has to bear the name of the broker, which Celery fills in.
+CELERY_BROKER_USE_SSL = CELERY_BROKER_URL.startswith("amqps:") and {"server_hostname": None}
 # A broker that is full does not even answer that a connection closes.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True, "read_timeout": 1.5}
 {% endif %}
@@ -465,10 +466,12 @@ AWS_STORAGE_BUCKET_NAME = env.text(
     example="{{ cookiecutter.__kebab }}-static",
 )
 AWS_S3_REGION_NAME = env.text("AWS_S3_REGION_NAME", "Region of the bucket.", default="us-east-1")
-AWS_S3_ENDPOINT_URL = env.text(
+AWS_S3_ENDPOINT_URL = env.url(
     "AWS_S3_ENDPOINT_URL",
     "Address of a storage other than Amazon's that speaks S3.",
+    schemes={"http", "https"},
     default="",
+    example="https://s3.{{ cookiecutter.domain_name }}",
 )
 AWS_S3_CUSTOM_DOMAIN = env.text(
     "AWS_S3_CUSTOM_DOMAIN",
@@ -481,7 +484,7 @@ if AWS_STORAGE_BUCKET_NAME:
     if not AWS_S3_CUSTOM_DOMAIN and not AWS_S3_ENDPOINT_URL:
         static_domain = f"{AWS_STORAGE_BUCKET_NAME}.s3.{AWS_S3_REGION_NAME}.amazonaws.com"
     STORAGES["staticfiles"] = {
-        "BACKEND": "storages.backends.s3.S3ManifestStaticStorage",
+        "BACKEND": "apps.common.bucket.StaticStorage",
         "OPTIONS": {
             "bucket_name": AWS_STORAGE_BUCKET_NAME,
             "region_name": AWS_S3_REGION_NAME,
@@ -514,10 +517,12 @@ BACKUP_S3_BUCKET = env.text(
 BACKUP_S3_REGION_NAME = env.text(
     "BACKUP_S3_REGION_NAME", "Region of that bucket.", default="us-east-1"
 )
-BACKUP_S3_ENDPOINT_URL = env.text(
+BACKUP_S3_ENDPOINT_URL = env.url(
     "BACKUP_S3_ENDPOINT_URL",
     "Address of a storage other than Amazon's that has that bucket.",
+    schemes={"http", "https"},
     default="",
+    example="https://s3.{{ cookiecutter.domain_name }}",
 )
 BACKUP_KEEP = env.integer("BACKUP_KEEP", "How many backups are kept.", default=14, minimum=1)
 BACKUP_PUBLIC_KEY = env.text(
@@ -626,13 +631,14 @@ LOGGING = logs.configuration(LOG_LEVEL, readable=DEBUG)
 
 # Errors
 
-SENTRY_DSN = env.text(
+SENTRY_DSN = env.url(
     "SENTRY_DSN",
     "Where Sentry takes reports of exceptions; without it there are none.",
+    schemes={"http", "https"},
     default="",
     example="https://key@sentry.{{ cookiecutter.domain_name }}/1",
 )
-SENTRY_TRACES_SAMPLE_RATE = env.decimal(
+SENTRY_TRACES_SAMPLE_RATE = env.share(
     "SENTRY_TRACES_SAMPLE_RATE",
     "Share of requests whose timing is reported, from 0 to 1.",
     default=0.0,

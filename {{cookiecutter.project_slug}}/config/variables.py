@@ -94,16 +94,16 @@ class Variables:
 
         return self._read(name, help, parse, default)
 
-    def decimal(self, name: str, help: str, *, default: float) -> float:
-        """Return a number that is not negative."""
+    def share(self, name: str, help: str, *, default: float) -> float:
+        """Return a number from 0 to 1."""
 
         def parse(value: str) -> float:
             try:
                 number = float(value)
             except ValueError:
                 number = -1.0
-            if not 0 <= number < float("inf"):
-                raise ValueError("is no number of at least 0")
+            if not 0 <= number <= 1:
+                raise ValueError("is no number from 0 to 1")
             return number
 
         return self._read(name, help, parse, default)

@@ -22,5 +22,6 @@ def probes() -> Iterator[Probe]:
 
 def check() -> None:
     """Open a connection to the broker, with one attempt."""
-    with Connection(settings.CELERY_BROKER_URL, connect_timeout=1) as connection:
+    ssl = settings.CELERY_BROKER_USE_SSL
+    with Connection(settings.CELERY_BROKER_URL, connect_timeout=1, ssl=ssl) as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)

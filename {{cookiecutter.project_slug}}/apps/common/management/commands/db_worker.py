@@ -1,7 +1,6 @@
 """``manage.py db_worker`` runs tasks, once every dependency is there."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,9 +26,7 @@ class Command(Worker):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run tasks until told to stop."""
-        process.role = "worker"
-        # PostgreSQL shows it beside each connection.
-        os.environ.setdefault("PGAPPNAME", "{{ cookiecutter.project_slug }}-worker")
+        process.become_worker()
         startup.check()
         with present(options["worker_id"]), connection.execute_wrapper(touch):
             super().handle(*args, **options)
