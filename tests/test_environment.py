@@ -166,6 +166,11 @@ def test_a_value_may_begin_with_a_dollar_sign(setting: Run) -> None:
     assert setting("SECRET_KEY", SECRET_KEY=KEY) == repr(KEY)
 
 
+def test_sessions_are_in_the_database(setting: Run) -> None:
+    """A cache that was away while somebody logged out would know the session still (S6)."""
+    assert setting("SESSION_ENGINE") == "'django.contrib.sessions.backends.db'"
+
+
 def test_a_list_may_hold_spaces(setting: Run) -> None:
     """Spaces around the items of a list mean nothing (S8)."""
     hosts = setting("ALLOWED_HOSTS", ALLOWED_HOSTS=" a.example.com , b.example.com,")

@@ -612,14 +612,20 @@ class TestEnd:
             for request in hanging:
                 with pytest.raises(requests.RequestException):
                     request.result()
-            until(lambda: retry(server), 20, "the replacement")
-            second = server.get("/trial/remember?value=1").json()["worker"]
+            until(lambda: worker(server) not in {None, first}, 40, "the replacement")
             output = server.output
 
-        assert second != first, output
         assert HANGS[name] in output
         assert name == "uwsgi" or "trial.py" in output
         assert f"| `{HANGS[name]}` |" in (project.folder / "README.md").read_text()
+
+
+def worker(server: Server) -> int | None:
+    """Return the number of the process that answers, if one does."""
+    try:
+        return int(server.get("/trial/remember?value=1").json()["worker"])
+    except requests.RequestException:
+        return None
 
 
 def at_once(port: int) -> closing[HTTPConnection]:

@@ -250,6 +250,21 @@ def test_a_slow_body_is_cut_off(world: World) -> None:
     assert "A request hangs" not in world.server.output[printed:]
 
 
+def test_a_body_that_ends_early_is_refused(world: World) -> None:
+    """Nothing is made of the part of a file that a client has sent before it went (H9)."""
+    if not (world.server.folder / "config/worker.py").exists():
+        pytest.skip("Event loops hand on no part of a body")
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="it"\r\n\r\n'
+    whole = post("/trial/upload", part + b"a" * 1000 + b"\r\n--b--\r\n", MULTIPART)
+
+    with socket.create_connection(("127.0.0.1", world.server.port), 30) as client:
+        client.sendall(whole[:-500])
+        client.shutdown(socket.SHUT_WR)
+        answer = client.recv(65536)
+
+    assert answer.split()[1] == b"400"
+
+
 def test_idle_connections_keep_nobody_waiting(world: World, record: Record) -> None:
     """Thousands of connections that say nothing take nothing from others, and go (H9)."""
     fault = find("10,000 connections are idle")

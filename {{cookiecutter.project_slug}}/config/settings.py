@@ -343,7 +343,6 @@ if REDIS_URL:
             },
         },
     }
-    SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 {% endif %}
 {% if cookiecutter.task_queue == "database" %}
 

@@ -17,6 +17,7 @@ admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 {% if cookiecutter.api == "none" %}
 handler500 = "apps.common.pages.server_error"
 {% else %}
+handler400 = "apps.common.problems.bad_request"
 handler404 = "apps.common.problems.not_found"
 handler500 = "apps.common.problems.server_error"
 {% endif %}

@@ -11,7 +11,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from django.core.exceptions import BadRequest
 from gunicorn.glogging import Logger
+from gunicorn.http.body import LengthReader
 from gunicorn.workers.gthread import ThreadWorker
 
 # How long a client may take to send the headers of a request, in seconds, and all of it.
@@ -83,6 +85,13 @@ class Worker(ThreadWorker):
         finally:
             del self.began[conn]
 
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Serve a request, whose body is refused if it ends before its length."""
+        reader = req.body.reader
+        if isinstance(reader, LengthReader) and reader.length:
+            req.body.reader = WholeReader(reader.unreader, reader.length)
+        return super().handle_request(req, conn)
+
     def notify(self) -> None:
         """Tell gunicorn that this process is alive, and drain it if a request hangs."""
         super().notify()
@@ -92,11 +101,12 @@ class Worker(ThreadWorker):
                 conn.timeout = min(conn.timeout, now + STOPPING)
         for conn, (began, thread) in list(self.began.items()):
             seconds = now - began
-            if seconds > REQUEST:
-                # Whoever still waits for the client finds that it has ended.
+            late = seconds > self.cfg.timeout
+            if late or seconds > REQUEST:
+                # Whoever waits for the client finds that it sends no more, and then reads no more.
                 with suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RD)
-            if self.alive and seconds > self.cfg.timeout:
+                    conn.sock.shutdown(socket.SHUT_RDWR if late else socket.SHUT_RD)
+            if self.alive and seconds > self.cfg.timeout + STOPPING:
                 where = "".join(traceback.format_stack(sys._current_frames().get(thread)))
                 message = "A request hangs for over %s s: replacing worker. It waits here:\n%s"
                 self.log.critical(message, self.cfg.timeout, where)
@@ -107,6 +117,18 @@ class Worker(ThreadWorker):
         super().run()
         if self.began:
             os._exit(1)
+
+
+class WholeReader(LengthReader):
+    """Reads a body, which may not be shorter than its client has said."""
+
+    def read(self, size: int) -> bytes:
+        """Return a part of the body; raise BadRequest if the client has ended it early."""
+        expected = min(size, self.length)
+        data: bytes = super().read(size)
+        if len(data) < expected:
+            raise BadRequest("The body ended early")
+        return data
 
 
 def has_headers(conn: Any) -> bool:

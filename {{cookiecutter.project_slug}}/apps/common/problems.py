@@ -66,6 +66,13 @@ def describe(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return that a request is malformed: to programs as a problem, to people as a page."""
+    if request.path_info.startswith("/api/"):
+        return response(400)
+    return defaults.bad_request(request, exception)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return that there is nothing here: to programs as a problem, to people as a page."""
     if request.path_info.startswith("/api/"):

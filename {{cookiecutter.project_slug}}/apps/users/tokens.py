@@ -1,7 +1,8 @@
 """Tokens with which programs use the HTTP API in the name of a user.
 
 A token is signed and not stored. It ends with its time, when the user changes the password
-or is deactivated, and with the secret key that signed it.
+or is deactivated, and with the secret key that signed it; and when a login hashes the password
+anew, as one does after an upgrade of Django.
 """
 
 from django.conf import settings
