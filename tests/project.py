@@ -76,6 +76,11 @@ def remember(request):
     return JsonResponse({"value": value, "seconds": seconds, "worker": os.getpid()})
 
 
+def forget(request):
+    cache.delete("key")
+    return JsonResponse({"value": cache.get("key")})
+
+
 def enter(request):
     user, _ = get_user_model().objects.get_or_create(username="someone")
     login(request, user)
@@ -103,6 +108,7 @@ urlpatterns = [
     path("trial/statement", statement),
     path("trial/users", users),
     path("trial/remember", remember),
+    path("trial/forget", forget),
     path("trial/enter", enter),
     path("trial/who", who),
     path("trial/upload", upload),

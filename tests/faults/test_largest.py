@@ -65,9 +65,10 @@ class World:
     def counts(self, title: str) -> bool:
         """Return whether the words of a new note are counted; a busy broker may take none."""
         address = f"/{self.write(title).json()['id']}"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while (words := self.words(address)) is None and time.monotonic() < deadline:
             time.sleep(0.1)
+        assert words in {None, 4}
         return words == 4
 
     def words(self, address: str) -> int | None:
@@ -165,7 +166,7 @@ def test_without_a_broker_notes_are_kept(world: World) -> None:
         assert written.status_code == 201
         assert world.call("GET", f"/{written.json()['id']}").status_code == 200
 
-    until(lambda: world.counts("Zeta"), 60, "the count of words")
+    assert world.counts("Zeta") or world.counts("Eta")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_with_a_broken_broker_notes_are_kept(
 
     outcome = endure(fault, world.server, write, partial(breaking, world), lasting=9)
 
-    until(lambda: world.counts("Theta"), 60, "the count of words")
+    assert world.counts("Theta") or world.counts("Iota")
     record(fault, outcome)
 
 

@@ -21,6 +21,10 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
         path = str(request.get("PATH_INFO") or request.get("path") or "")
         return 0.0 if logs.is_quiet(path) else traces_sample_rate
 
+{% if cookiecutter.logging == "mozlog" %}
+    # The failure that it sums up is reported already.
+    ignore_logger("request.summary")
+{% endif %}
     # An outage is in the log, at /health and in the alerts.
     ignore_logger("apps.common.health")
 {% if cookiecutter.__celery %}

@@ -46,6 +46,7 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         """Start serving; until then no request can have begun."""
         self.began: dict[Any, tuple[float, int]] = {}
+        self.late: set[Any] = set()
         super().init_process()
 
     def accept(self, listener: Any) -> None:
@@ -84,6 +85,7 @@ class Worker(ThreadWorker):
             return super().handle(conn)
         finally:
             del self.began[conn]
+            self.late.discard(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request, whose body is refused if it ends before its length."""
@@ -92,8 +94,13 @@ class Worker(ThreadWorker):
             req.body.reader = WholeReader(reader.unreader, reader.length)
         return super().handle_request(req, conn)
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Refuse a request, but for one that was answered before its body has ended early."""
+        if not isinstance(exc, BadRequest):
+            super().handle_error(req, client, addr, exc)
+
     def notify(self) -> None:
-        """Tell gunicorn that this process is alive, and drain it if a request hangs."""
+        """Tell gunicorn that this process is alive, cut off who is late, drain it if that hangs."""
         super().notify()
         now = time.monotonic()
         if not self.alive:
@@ -101,15 +108,20 @@ class Worker(ThreadWorker):
                 conn.timeout = min(conn.timeout, now + STOPPING)
         for conn, (began, thread) in list(self.began.items()):
             seconds = now - began
-            late = seconds > self.cfg.timeout
-            if late or seconds > REQUEST:
-                # Whoever waits for the client finds that it sends no more, and then reads no more.
+            if seconds > REQUEST:
+                # Whoever still waits for the client finds that it sends no more.
                 with suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RDWR if late else socket.SHUT_RD)
+                    conn.sock.shutdown(socket.SHUT_RD)
+            if seconds > self.cfg.timeout and conn not in self.late:
+                self.late.add(conn)
+                message = "A request takes over %s s, and was cut off. It waits here:\n%s"
+                self.log.warning(message, self.cfg.timeout, stack(thread))
+                # Nor does it read any more.
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RDWR)
             if self.alive and seconds > self.cfg.timeout + STOPPING:
-                where = "".join(traceback.format_stack(sys._current_frames().get(thread)))
                 message = "A request hangs for over %s s: replacing worker. It waits here:\n%s"
-                self.log.critical(message, self.cfg.timeout, where)
+                self.log.critical(message, self.cfg.timeout, stack(thread))
                 self.alive: bool = False
 
     def run(self) -> None:
@@ -117,6 +129,11 @@ class Worker(ThreadWorker):
         super().run()
         if self.began:
             os._exit(1)
+
+
+def stack(thread: int) -> str:
+    """Return where a thread is, as a traceback shows it."""
+    return "".join(traceback.format_stack(sys._current_frames().get(thread)))
 
 
 class WholeReader(LengthReader):
