@@ -403,7 +403,7 @@ def test_the_pod_with_nginx_serves(tmp_path: Path) -> None:
         pod = Pod(manifests, stack, tmp_path / "volumes")
         for name in ("nginx", "secrets", "static", "tmp"):
             (tmp_path / "volumes" / name).mkdir(parents=True)
-            # Like that of an emptyDir, which belongs to root and lets a group in.
+            # An emptyDir belongs to root, too, and lets others in.
             (tmp_path / "volumes" / name).chmod(0o777)
         for name, value in secrets.items():
             (tmp_path / "volumes/secrets" / name).write_text(value)

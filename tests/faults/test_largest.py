@@ -53,14 +53,17 @@ class World:
         )
         stack.callback(self.worker.stop, signal.SIGTERM, 30)
 
-    def call(self, method: str, path: str = "", **options: Any) -> requests.Response:
-        """Call the API of notes."""
+    def call(
+        self, method: str, path: str = "", *, timeout: float = 8, **options: Any
+    ) -> requests.Response:
+        """Call the API of notes, which answers within the bounds of what it depends on."""
         address = f"http://127.0.0.1:{self.server.port}{NOTES}{path}"
-        return requests.request(method, address, headers=self.headers, timeout=20, **options)
+        return requests.request(method, address, headers=self.headers, timeout=timeout, **options)
 
-    def write(self, title: str) -> requests.Response:
+    def write(self, title: str, **options: Any) -> requests.Response:
         """Write a note."""
-        return self.call("POST", json={"title": title, "text": f"{title} has four words"})
+        note = {"title": title, "text": f"{title} has four words"}
+        return self.call("POST", json=note, **options)
 
     def counts(self, title: str) -> bool:
         """Return whether the words of a new note are counted; a busy broker may take none."""
@@ -189,7 +192,8 @@ def test_with_a_broken_broker_notes_are_kept(
     fault = find(name)
 
     def write() -> int:
-        return world.write("Eta").status_code
+        # How long that takes is held to the table.
+        return world.write("Eta", timeout=20).status_code
 
     outcome = endure(fault, world.server, write, partial(breaking, world), lasting=9)
 
