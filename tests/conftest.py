@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -45,6 +46,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults: answers by status, the slowest, and the recovery")
     for row in rows:
         terminalreporter.write_line(row)
+
+
+@pytest.fixture(autouse=True)
+def machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Let no test that takes the whole machine run beside one that measures time."""
+    if request.node.get_closest_marker("alone"):
+        kind = fcntl.LOCK_EX
+    elif request.node.get_closest_marker("timed"):
+        kind = fcntl.LOCK_SH
+    else:
+        yield
+        return
+    # All processes of the tests have their folders in this one.
+    with (tmp_path_factory.getbasetemp().parent / "machine").open("w") as file:
+        fcntl.flock(file, kind)
+        yield
 
 
 @pytest.fixture(scope="session")

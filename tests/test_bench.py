@@ -83,6 +83,7 @@ def changed(place: tuple[str, ...], factor: float) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(1000)
 def test_each_limit_of_the_default_service_is_measured(tmp_path: Path) -> None:

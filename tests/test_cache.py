@@ -14,6 +14,8 @@ from tests.services import Postgres, Redis, free_port, mute, running, until
 from tests.services import black_hole as hole
 from tools.render import options
 
+pytestmark = pytest.mark.timed
+
 DEFAULT, *OTHERS = options()["server"]
 EACH = [DEFAULT, *(pytest.param(server, marks=pytest.mark.slow) for server in OTHERS)]
 # What a call may cost while Redis is down, in seconds, and its time-out.

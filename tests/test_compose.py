@@ -113,7 +113,7 @@ def brought_up(answers: dict[str, Any], folder: Path, **variables: str) -> Itera
         project.run("make", "up")
         yield project
     finally:
-        project.compose("down", "--volumes", "--rmi=local", "--remove-orphans")
+        project.compose("--profile", "*", "down", "--volumes", "--rmi=local", "--remove-orphans")
         docker("image", "rm", "--force", answers["project_slug"].replace("_", "-"))
 
 
@@ -217,7 +217,7 @@ def test_down_leaves_nothing(project: Project) -> None:
     """Taking the service down with its volumes leaves nothing (D4)."""
     assert project.left() != ""
 
-    project.compose("down", "--volumes")
+    project.compose("--profile", "*", "down", "--volumes")
 
     assert project.left() == ""
 

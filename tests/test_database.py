@@ -17,6 +17,8 @@ from tests.project import PRODUCTION, Server
 from tests.services import Postgres, until
 from tools.render import options
 
+pytestmark = pytest.mark.timed
+
 DEFAULT, *OTHERS = options()["server"]
 EACH = [DEFAULT, *(pytest.param(server, marks=pytest.mark.slow) for server in OTHERS)]
 WORKERS = 2

@@ -17,7 +17,7 @@ from tests.services import Postgres, Service, find, folder, free_port, until
 from tests.test_servers import children
 from tools.render import options
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 SERVERS = options()["server"]
 RESTARTS = 10

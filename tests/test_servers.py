@@ -34,6 +34,8 @@ from tests.services import (
 )
 from tools.render import options
 
+pytestmark = pytest.mark.timed
+
 DEFAULT, *OTHERS = options()["server"]
 EACH = [DEFAULT, *(pytest.param(server, marks=pytest.mark.slow) for server in OTHERS)]
 # daphne is one process: it has nobody to replace it, nor any preloading, and cannot drain.

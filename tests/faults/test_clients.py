@@ -22,7 +22,7 @@ from tests.test_api import token, variables
 from tests.test_nginx import Nginx
 from tests.test_servers import children
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 SERVERS = ("gunicorn", "uvicorn")
 IDLE = 10_000

@@ -16,7 +16,7 @@ from tests.project import PRODUCTION, Server
 from tests.services import Postgres, Redis, running, until
 from tests.test_api import token
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 READ = "/trial/backend"
 WRITE = "/trial/statement?sql=UPDATE users_user SET last_name = 'x' RETURNING id"

@@ -11,7 +11,7 @@ from tests.conftest import Projects
 from tests.project import PRODUCTION, Server
 from tests.services import Postgres, find, missing, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 # Larger than FILE_UPLOAD_MAX_MEMORY_SIZE, so that it is kept in a file.
 LARGE = 4_000_000

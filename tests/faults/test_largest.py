@@ -19,7 +19,7 @@ from tests.services import Postgres, Process, RabbitMQ, Redis, Service, running,
 from tests.test_api import token, variables
 from tools.render import largest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 NOTES = "/api/v1/notes"
 

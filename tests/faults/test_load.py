@@ -13,7 +13,7 @@ from tests.services import Postgres, Redis, find, until
 from tests.test_api import token, variables
 from tests.test_servers import children
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 REQUESTS = 200_000
 # Of those, how many come before the first look; caches and pools have filled by then.

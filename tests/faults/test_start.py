@@ -12,7 +12,7 @@ from tests.services import Postgres, free_port, until
 from tests.test_servers import children, namespace
 from tools.render import options
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 SERVERS = options()["server"]
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)

@@ -21,7 +21,7 @@ from tests.project import HOST, PRODUCTION, Project, Server
 from tests.services import Postgres, until
 from tests.test_servers import children
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 SERVERS = ("gunicorn", "uvicorn")
 WHO = "/trial/remember?value=1"
