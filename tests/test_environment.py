@@ -113,6 +113,13 @@ def test_a_production_set_raises_no_issue(
             "REDIS_URL": ("http://redis", "does not begin with redis:// or rediss://"),
             "EXTERNAL_SERVICES": ("https://api.example.com", "has an address without a name"),
         },
+        {
+            "ADMIN_URL": ("/admin", "begins with a slash, or does not end with one"),
+            "ALLOWED_HOSTS": ("a.example.com,https://b.example.com", "has 'https://b.example.com'"),
+            "CSRF_TRUSTED_ORIGINS": ("forms.example.com", "does not begin with http:// or https"),
+            "LANGUAGE_CODE": ("xx", "is no language that Django knows"),
+            "TIME_ZONE": ("Europe", "is no time zone that this machine knows"),
+        },
     ],
 )
 def test_wrong_variables_are_refused_with_a_sentence(

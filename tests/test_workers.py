@@ -265,6 +265,41 @@ def test_a_task_survives_a_killed_worker(
 
 
 @pytest.mark.slow
+def test_a_task_is_not_run_twice_because_of_a_lost_connection(
+    project: Project,
+    queue: str,
+    variables: dict[str, str],
+    tmp_path: Path,
+    postgres: Postgres,
+) -> None:
+    """A worker that PostgreSQL has lost sight of is known again, and keeps its task (T3)."""
+    if queue != "database":
+        pytest.skip("Brokers know their workers by their connections")
+    trace = tmp_path / "trace"
+    locks = "pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'"
+
+    def holders() -> list[tuple[int]]:
+        return postgres.query(f"SELECT pid FROM {locks} AND granted")
+
+    with working(project, queue, variables, tmp_path / "first"):
+        until(lambda: len(holders()) == 1, 40, "the lock of the worker")
+        ((lost,),) = holders()
+        postgres.query(f"SELECT pg_terminate_backend({lost})")
+        until(lambda: holders() not in ([], [(lost,)]), 20, "the lock again")
+        enqueue(project, queue, variables, "linger", str(trace))
+        until(trace.exists, 20, "the task")
+        with working(project, queue, variables, tmp_path / "second") as second:
+            until(lambda: len(holders()) == 2, 40, "the lock of the second worker")
+            enqueue(project, queue, variables, "linger", str(tmp_path / "other"))
+            until((tmp_path / "other").exists, 20, "another task")
+            assert "queued again" not in second.output
+            for name in ("trace.go", "other.go"):
+                (tmp_path / name).touch()
+
+    assert trace.read_text() == "begun\n"
+
+
+@pytest.mark.slow
 def test_a_task_is_tried_again_while_something_is_away(
     project: Project, queue: str, variables: dict[str, str], tmp_path: Path
 ) -> None:

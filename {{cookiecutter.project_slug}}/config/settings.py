@@ -15,7 +15,14 @@ from config import logs, process, sentry
 {% else %}
 from config import logs, process
 {% endif %}
-from config.variables import Variables
+from config.variables import (
+    Variables,
+    check_host,
+    check_language,
+    check_origin,
+    check_path,
+    check_time_zone,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Variables(BASE_DIR / ".env")
@@ -58,6 +65,7 @@ ALLOWED_HOSTS = env.items(
     "ALLOWED_HOSTS",
     "Host names that this service answers to, besides the health paths.",
     example="{{ cookiecutter.domain_name }}",
+    check=check_host,
 )
 ALLOWED_CIDR_NETS = env.networks(
     "ALLOWED_CIDR_NETS",
@@ -74,6 +82,7 @@ CSRF_TRUSTED_ORIGINS = env.items(
     "Other origins whose forms are accepted, each with its scheme.",
     default=[],
     example="https://forms.{{ cookiecutter.domain_name }}",
+    check=check_origin,
 )
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.boolean(
@@ -125,6 +134,7 @@ ADMIN_URL = env.text(
     "ADMIN_URL",
     "Path of the admin, with a slash at its end.",
     default="admin/",
+    check=check_path,
 )
 INSTALLED_APPS = [
     "apps.common",
@@ -582,8 +592,18 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text(
 
 # Language and time
 
-LANGUAGE_CODE = env.text("LANGUAGE_CODE", "Language of pages and messages.", default="en-us")
-TIME_ZONE = env.text("TIME_ZONE", "Time zone in which people see times.", default="UTC")
+LANGUAGE_CODE = env.text(
+    "LANGUAGE_CODE",
+    "Language of pages and messages.",
+    default="en-us",
+    check=check_language,
+)
+TIME_ZONE = env.text(
+    "TIME_ZONE",
+    "Time zone in which people see times.",
+    default="UTC",
+    check=check_time_zone,
+)
 USE_TZ = True
 
 # Health

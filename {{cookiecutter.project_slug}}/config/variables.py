@@ -1,6 +1,7 @@
 """Typed environment variables that are all checked before the service starts."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
+from django.utils.translation import get_language_info
 from environ.fileaware_mapping import FileAwareMapping
 
 from config import process
@@ -19,6 +22,9 @@ PLACEHOLDER = "change-me"
 BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(
     ("false", "off", "no", "0"), False
 )
+
+# Raises ValueError, which says what is wrong with a value.
+type Check = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,22 @@ class Variables:
         self.debug = self.boolean(name, help, default=False)
         return self.debug
 
-    def text(self, name: str, help: str, *, default: str | None = None, example: str = "") -> str:
+    def text(
+        self,
+        name: str,
+        help: str,
+        *,
+        default: str | None = None,
+        example: str = "",
+        check: Check = str,
+    ) -> str:
         """Return a text as it is."""
-        return self._read(name, help, str, default, example, development="")
+
+        def parse(value: str) -> str:
+            check(value)
+            return value
+
+        return self._read(name, help, parse, default, example, development="")
 
     def choice(self, name: str, help: str, *, default: str, choices: tuple[str, ...]) -> str:
         """Return one of a few words, in lower case."""
@@ -109,10 +128,22 @@ class Variables:
         return self._read(name, help, parse, default)
 
     def items(
-        self, name: str, help: str, *, default: list[str] | None = None, example: str = ""
+        self,
+        name: str,
+        help: str,
+        *,
+        default: list[str] | None = None,
+        example: str = "",
+        check: Check = str,
     ) -> list[str]:
         """Return the parts of a list that commas separate."""
-        return self._read(name, help, split, default, example, development=[])
+
+        def parse(value: str) -> list[str]:
+            for item in split(value):
+                check(item)
+            return split(value)
+
+        return self._read(name, help, parse, default, example, development=[])
 
     def networks(
         self, name: str, help: str, *, default: str = "", example: str = ""
@@ -247,3 +278,38 @@ def check_url(value: str, schemes: set[str]) -> None:
         raise ValueError("has a port that is no number") from None
     if not url.hostname or port == 0:
         raise ValueError("names no host")
+
+
+def check_host(value: str) -> None:
+    """Raise ValueError unless the value is a host, or stands for several, as Django has it."""
+    if not re.fullmatch(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]", value):
+        raise ValueError(f"has {value!r}, which is no host name without scheme, port and path")
+
+
+def check_origin(value: str) -> None:
+    """Raise ValueError unless the value is a scheme and a host, and nothing else."""
+    check_url(value, {"http", "https"})
+    if urlsplit(value).path:
+        raise ValueError(f"has {value!r}, which does not end with its host or port")
+
+
+def check_path(value: str) -> None:
+    """Raise ValueError unless the value is a path as ``urls.py`` has it."""
+    if value.startswith("/") or not value.endswith("/"):
+        raise ValueError("begins with a slash, or does not end with one")
+
+
+def check_language(value: str) -> None:
+    """Raise ValueError unless Django speaks the language."""
+    try:
+        get_language_info(value)
+    except KeyError:
+        raise ValueError("is no language that Django knows") from None
+
+
+def check_time_zone(value: str) -> None:
+    """Raise ValueError unless this is a time zone."""
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ValueError("is no time zone that this machine knows") from None

@@ -8,7 +8,15 @@ import pytest
 from django.conf import settings
 
 from config.settings import env
-from config.variables import Variables
+from config.variables import (
+    Check,
+    Variables,
+    check_host,
+    check_language,
+    check_origin,
+    check_path,
+    check_time_zone,
+)
 
 KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -77,6 +85,50 @@ def test_lists_may_have_spaces(variables: Make) -> None:
     env = variables(A_LIST=" a.example.com, b.example.com ,")
 
     assert env.items("A_LIST", "Hosts.") == ["a.example.com", "b.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        (check_host, "example.com"),
+        (check_host, ".example.com"),
+        (check_host, "my_service"),
+        (check_host, "[::1]"),
+        (check_host, "*"),
+        (check_language, "de-at"),
+        (check_origin, "https://*.example.com"),
+        (check_origin, "http://127.0.0.1:8000"),
+        (check_path, "admin/"),
+        (check_time_zone, "Europe/Berlin"),
+    ],
+)
+def test_what_is_well_formed_is_taken(check: Check, value: str) -> None:
+    check(value)
+
+
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        (check_host, "https://example.com"),
+        (check_host, "example.com:8000"),
+        (check_host, "example.com/path"),
+        (check_language, "xx"),
+        (check_origin, "example.com"),
+        (check_origin, "https://example.com/"),
+        (check_path, "/admin/"),
+        (check_path, "admin"),
+        (check_time_zone, "Europe"),
+        (check_time_zone, "Europe/Nowhere"),
+        (check_time_zone, "../etc/passwd"),
+    ],
+)
+def test_what_is_malformed_is_refused(variables: Make, check: Check, value: str) -> None:
+    env = variables(A_TEXT=value, A_LIST=f"{value},{value}")
+
+    env.text("A_TEXT", "Something.", check=check)
+    env.items("A_LIST", "Several.", check=check)
+
+    assert set(env.problems) == {"A_TEXT", "A_LIST"}
 
 
 @pytest.mark.parametrize("password", ["pa#ss", "pa/ss", "pa?ss", "12#34"])

@@ -1,11 +1,12 @@
 """``manage.py db_worker`` runs tasks, once every dependency is there."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from typing import Any
 
-from django.db import connection
+from django.db import OperationalError, connection
 from django.tasks import TaskResultStatus
 from django_tasks_db.management.commands.db_worker import Command as Worker
 from django_tasks_db.models import DBTaskResult
@@ -28,31 +29,44 @@ class Command(Worker):
         """Run tasks until told to stop."""
         process.become_worker()
         startup.check()
-        with present(options["worker_id"]), connection.execute_wrapper(touch):
+        presence = Presence(options["worker_id"])
+        with closing(presence.connection), connection.execute_wrapper(presence.show):
+            presence.hold()
+            for task in DBTaskResult.objects.running():
+                if not is_present(task.worker_ids[-1]):
+                    take_over(task)
             super().handle(*args, **options)
 
 
-@contextmanager
-def present(worker: str) -> Iterator[None]:
-    """Hold a lock in PostgreSQL that ends with this worker, however it ends.
+class Presence:
+    """A lock in PostgreSQL that ends with the worker that holds it, however it ends.
 
     The lock is that of a transaction, which a pooler understands, too.
     """
-    if connection.vendor != "postgresql":
-        yield
-        return
-    guard = connection.copy()
-    try:
-        guard.set_autocommit(False)
-        with guard.cursor() as cursor:
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.connection = connection.copy()
+        self.shown = 0.0
+
+    def hold(self) -> None:
+        """Take the lock, if it is not held or was lost with its connection."""
+        if connection.vendor != "postgresql" or self.connection.is_usable():
+            return
+        self.connection.close()
+        self.connection.set_autocommit(False)
+        with self.connection.cursor() as cursor:
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK, worker])
-        for task in DBTaskResult.objects.running():
-            if not is_present(task.worker_ids[-1]):
-                take_over(task)
-        yield
-    finally:
-        guard.close()
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK, self.worker])
+
+    def show(self, execute: Callable[..., Any], *query: Any) -> Any:
+        """Show that this worker is alive, as it looks for tasks every second."""
+        if time.monotonic() - self.shown > 1:
+            self.shown = time.monotonic()
+            process.show_life()
+            with suppress(OperationalError):
+                self.hold()
+        return execute(*query)
 
 
 def is_present(worker: str) -> bool:
@@ -72,9 +86,3 @@ def take_over(task: DBTaskResult[..., Any]) -> None:
     else:
         logger.error("Task %s has failed: %s workers were killed with it", task.pk, ATTEMPTS)
         task.set_failed(RuntimeError(f"{ATTEMPTS} workers were killed while they ran it."))
-
-
-def touch(execute: Callable[..., Any], *query: Any) -> Any:
-    """Show that this worker is alive, as it looks for tasks every second."""
-    process.show_life()
-    return execute(*query)
