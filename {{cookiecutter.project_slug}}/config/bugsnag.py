@@ -4,11 +4,11 @@
 import sys
 {% endif %}
 import threading
-from collections.abc import Callable
 from typing import Any
+from urllib.request import Request, urlopen
 
 import bugsnag
-from bugsnag.delivery import UrllibDelivery
+from bugsnag import delivery
 {% if cookiecutter.__celery %}
 from celery.signals import task_failure
 {% endif %}
@@ -22,18 +22,27 @@ from config import logs
 
 # How many reports may be on their way at the same time.
 senders = threading.BoundedSemaphore(4)
+# How long one may take, in seconds.
+TIMEOUT = 5
 
 
-class Delivery(UrllibDelivery):
+class Delivery(delivery.Delivery):
     """Sends reports in threads, and drops those for which too many are busy already."""
 
-    def queue_request(
-        self, request: Callable[[], None], config: Any, options: dict[str, Any]
-    ) -> None:
+    def deliver(self, config: Any, payload: str, options: dict[str, Any] | None = None) -> None:
         """Send a report."""
+        headers = delivery.default_headers(config.api_key)
+        # Settings take no other addresses than those of HTTP.
+        report = Request(config.endpoint, payload.encode(), headers)  # noqa: S310
+
+        def send() -> None:
+            try:
+                urlopen(report, timeout=TIMEOUT).close()  # noqa: S310  # nosec B310
+            finally:
+                senders.release()
+
         if senders.acquire(blocking=False):
-            options["post_delivery_callback"] = senders.release
-            super().queue_request(request, config, options)
+            self.queue_request(send, config, options or {})
 
 
 def configure(api_key: str, *, endpoint: str, environment: str, release: str) -> None:

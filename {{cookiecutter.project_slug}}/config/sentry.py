@@ -6,6 +6,7 @@ import sentry_sdk
 {% if cookiecutter.__celery %}
 from sentry_sdk.integrations.celery import CeleryIntegration
 {% endif %}
+from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.django import DjangoIntegration
 from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.types import Event, Hint
@@ -34,7 +35,7 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
         dsn,
         environment=environment,
         release=release or None,
-        before_send=add_request_id,
+        before_send=send_once,
         before_send_transaction=add_request_id,
         traces_sampler=sample if traces_sample_rate else None,
         integrations=[
@@ -44,6 +45,9 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
             # To time each receiver of a signal takes longer than most of them do.
             DjangoIntegration(signals_spans=False),
         ],
+        # It keeps the last exception, and with it the thread that an async view has failed in:
+        # https://github.com/getsentry/sentry-python/issues/6094
+        disabled_integrations=[DedupeIntegration()],
         # Otherwise Sentry tries to import some forty libraries, to see what is installed.
         auto_enabling_integrations=False,
         data_collection={
@@ -57,6 +61,16 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
             "user_info": False,
         },
     )
+
+
+def send_once(event: Event, hint: Hint) -> Event | None:
+    """Return an event to send, or nothing if its exception was reported before."""
+    _, exception, _ = hint.get("exc_info") or (None, None, None)
+    if exception:
+        if getattr(exception, "is_reported", False):
+            return None
+        exception.is_reported = True
+    return add_request_id(event, hint)
 
 
 def add_request_id(event: Event, hint: Hint) -> Event:
