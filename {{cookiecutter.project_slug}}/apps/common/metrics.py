@@ -31,7 +31,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.common import health
-from apps.common.middleware import is_in
+from apps.common.middleware import is_in, is_trusted
 {% if cookiecutter.__gunicorn %}
 from config import process
 {% endif %}
@@ -145,7 +145,10 @@ class MetricsMiddleware:
 
 def answer(request: HttpRequest) -> HttpResponseBase:
     """Return the metrics to a caller in a network that may see them."""
-    if not is_in(request.META["REMOTE_ADDR"] or "127.0.0.1", settings.METRICS_NETWORKS):
+    address = request.META["REMOTE_ADDR"]
+    # Where proxies hide who calls, everybody seems to be inside: Prometheus needs no proxy.
+    hidden = "HTTP_X_FORWARDED_FOR" in request.META and is_trusted(address)
+    if hidden or not is_in(address or "127.0.0.1", settings.METRICS_NETWORKS):
         return HttpResponseNotFound()
     return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
 

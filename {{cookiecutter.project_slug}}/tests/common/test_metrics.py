@@ -33,7 +33,9 @@ def test_unknown_paths_share_a_label(client: Client) -> None:
     assert "nobody" not in metrics
 
 
-@pytest.mark.parametrize("client_address", ["203.0.113.9", "203.0.113.9:49152", "unknown"])
+@pytest.mark.parametrize(
+    "client_address", ["203.0.113.9", "203.0.113.9:49152", "unknown", "10.0.0.7"]
+)
 def test_the_public_sees_no_metrics(client: Client, client_address: str) -> None:
     headers = {"x-forwarded-for": client_address}
 
