@@ -32,7 +32,9 @@ def lint(
         text=True,
         timeout=300,
     )
-    return f"{done.stdout}{done.stderr}" if done.returncode else ""
+    if not done.returncode:
+        return ""
+    return f"{done.stdout}{done.stderr}" or f"status {done.returncode}"
 
 
 def module(name: str) -> Path:

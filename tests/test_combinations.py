@@ -83,7 +83,7 @@ class Service:
             text=True,
             timeout=300,
         )
-        return done.stdout if done.returncode else ""
+        return (done.stdout or f"status {done.returncode}") if done.returncode else ""
 
 
 @pytest.fixture(scope="module", params=pairwise(), ids=matrix.name)

@@ -244,7 +244,7 @@ def test_lines_carry_the_id_of_their_request(
 def test_lines_of_a_task_carry_the_id_of_the_request_that_queued_it(
     queue: str, logging: str, tmp_path: Path
 ) -> None:
-    """From its start to its end a task's lines have the request's id, and no argument (O1)."""
+    """What a task logs, and its end, has the request's id; no line has an argument (O1)."""
     project = Project({"task_queue": queue, "logging": logging, "use_redis": False}, tmp_path)
     method = {"database": "enqueue"}.get(queue, "delay")
     (tmp_path / "tasks_trial.py").write_text(TASKS[queue] + TASK)
@@ -255,6 +255,7 @@ def test_lines_of_a_task_carry_the_id_of_the_request_that_queued_it(
         **PRODUCTION,
         "DATABASE_URL": f"sqlite:///{tmp_path / 'db'}",
         "DJANGO_SETTINGS_MODULE": "logs_settings",
+        "LOG_LEVEL": "debug",
     }
     with running(BROKERS.get(queue, Redis)) as broker:
         variables["CELERY_BROKER_URL"] = broker.url()
@@ -277,3 +278,4 @@ def test_lines_of_a_task_carry_the_id_of_the_request_that_queued_it(
         assert sum("The task speaks" in line for line in found) == 1
         assert sum(ENDS[queue] in line for line in found) == 1
     assert SECRET not in worker.output
+    assert SECRET not in server.output

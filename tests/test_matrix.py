@@ -162,7 +162,7 @@ BREAKAGES = {
         "config/urls.py",
         'name="index"',
         'name="index:page"',
-        "urls.W003",
+        "index:page leads to no address",
     ),
     "application": (
         {"server": "uvicorn"},

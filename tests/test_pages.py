@@ -40,9 +40,11 @@ class Visit:
         """Note errors and warnings in the console, and what could not be loaded."""
 
         def console(message: Any) -> None:
+            place, text = message.location["url"], message.text
             # That the page itself has a status of 404 or 500 is no surprise.
-            if message.type in {"error", "warning"} and message.location["url"] != self.page.url:
-                self.complaints.append(f"{message.location['url']}: {message.text}")
+            expected = place == self.page.url and text.startswith("Failed to load resource: ")
+            if message.type in {"error", "warning"} and not expected:
+                self.complaints.append(f"{place}: {text}")
 
         def response(response: Any) -> None:
             if response.status >= 400 and not response.request.is_navigation_request():

@@ -122,7 +122,21 @@ class TestAddresses:
         assert got.json()["status"] == "ok"
         assert set(got.json()["dependencies"]) == {"database", "redis"}
         assert "127.0.0.1" not in got.text
-        assert (head.status_code, head.content) == (200, b"")
+        assert head.status_code == 200
+
+    def test_a_connection_is_kept_or_said_to_end(self, server: Server) -> None:
+        """Whoever uses a connection again finds it open, or was told before (H9)."""
+        statuses = set()
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+            for _ in range(20):
+                connection.request("GET", "/__lbheartbeat__")
+                answer = connection.getresponse()
+                answer.read()
+                statuses.add(answer.status)
+                # A server that has ended the connection has done so by now.
+                time.sleep(0.02)
+
+        assert statuses == {200}
 
     def test_other_paths_keep_their_protection(self, server: Server) -> None:
         """Only the health paths answer to any host and without TLS (H6)."""

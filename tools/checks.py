@@ -25,7 +25,7 @@ EARLY = (
     "drf_spectacular.checks",
 )
 # What parameters of addresses are tried with: each converter or expression takes one of them.
-SAMPLES = (1, "1", "a", "a/b", "a.json", "json", UUID(int=1))
+SAMPLES = (1, "1", "a", "a/b", "a.json", "json", "users", UUID(int=1))
 # The first part of a module's name, where it is imported or stands in a string of settings.
 NAMED = re.compile(
     r"""(?:^\s*(?:from|import) |(?<=")(?=[a-z_]\w*(?:\.\w+)+"))(\w+)""", re.MULTILINE
@@ -122,6 +122,8 @@ def addresses(name: str, pattern: Any) -> Iterator[str]:
         except NoReverseMatch:
             continue
         return
+    if name:
+        raise AssertionError(f"{name} leads to no address")
 
 
 def check_applications(paths: Set[str]) -> None:

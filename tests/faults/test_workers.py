@@ -57,6 +57,8 @@ def test_a_killed_worker_takes_only_its_requests_along(
         request = getting(server, "/trial/scheme")
         outcome = endure(fault, server, request, breaking, lasting=1, untouched=0)
 
+    # Each client may have had one request there, and the kernel another that nobody had taken.
+    assert outcome.statuses[0] <= 6
     record(fault, outcome)
 
 

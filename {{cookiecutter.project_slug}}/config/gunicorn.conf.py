@@ -35,12 +35,13 @@ worker_connections = 800
 from uvicorn_worker import UvicornWorker
 
 from config import logs, process
+from config.protocol import Protocol
 
 
 class Worker(UvicornWorker):
     """uvicorn inside gunicorn; the service itself decides which proxies it trusts."""
 
-    CONFIG_KWARGS = {"lifespan": "off", "proxy_headers": False}  # noqa: RUF012
+    CONFIG_KWARGS = {"http": Protocol, "lifespan": "off", "proxy_headers": False}  # noqa: RUF012
 
     def init_process(self) -> None:
         """Serve, with log lines in the shape that all others have."""

@@ -140,12 +140,13 @@ class WholeReader(LengthReader):
     """Reads a body, which may not be shorter than its client has said."""
 
     def read(self, size: int) -> bytes:
-        """Return a part of the body; raise BadRequest if the client has ended it early."""
+        """Return a part of the body; raise BadRequest if the client is gone before its end."""
         expected = min(size, self.length)
-        data: bytes = super().read(size)
-        if len(data) < expected:
-            raise BadRequest("The body ended early")
-        return data
+        with suppress(ConnectionError):
+            data: bytes = super().read(size)
+            if len(data) == expected:
+                return data
+        raise BadRequest("The body ended early")
 
 
 def has_headers(conn: Any) -> bool:

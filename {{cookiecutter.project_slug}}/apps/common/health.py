@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import pkgutil
 import threading
 import time
@@ -120,13 +121,24 @@ def run(found: Iterable[Probe] | None = None, deadline: float = DEADLINE) -> Rep
     )
 
 
+# Probes that run, by process: one that never ends is not joined by others.
+_running: set[tuple[int, str, str]] = set()
+
+
 def _probe(index: int, probe: Probe, answers: SimpleQueue[tuple[int, Result]]) -> None:
     started = time.monotonic()
     error = ""
-    try:
-        probe.check()
-    except Exception as exception:  # noqa: BLE001 - whatever a client raises means "down"
-        error = _describe(exception, probe.secrets)
+    this = os.getpid(), probe.name, probe.address
+    if this in _running:
+        error = "The last check still waits for its answer."
+    else:
+        _running.add(this)
+        try:
+            probe.check()
+        except Exception as exception:  # noqa: BLE001 - whatever a client raises means "down"
+            error = _describe(exception, probe.secrets)
+        finally:
+            _running.discard(this)
     answers.put((index, Result(probe, time.monotonic() - started, error)))
 
 

@@ -47,6 +47,24 @@ def test_probes_share_one_deadline() -> None:
     assert [result.probe.name for result in report.results if not result.error] == ["quick"]
 
 
+def test_a_probe_that_still_runs_is_not_joined_by_others() -> None:
+    calls = []
+    done = threading.Event()
+
+    def check() -> None:
+        calls.append(1)
+        done.wait(20)
+
+    probe = Probe("stuck", "nowhere", check)
+    first = health.run([probe], deadline=0.2)
+    second = health.run([probe], deadline=5)
+    done.set()
+
+    assert len(calls) == 1
+    assert "No answer within 0.2 s." in first.table()
+    assert "The last check still waits for its answer." in second.table()
+
+
 def test_secrets_are_hidden() -> None:
     report = health.run([Probe("one", "somewhere", fails, secrets=("hunter2",))])
 

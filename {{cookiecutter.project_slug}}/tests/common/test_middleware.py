@@ -7,12 +7,13 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from apps.common import health
 from apps.common.health import Probe, Report, Result
-from apps.common.middleware import is_trusted
+from apps.common.middleware import TrustedProxyMiddleware, is_trusted
 from apps.users.models import User
 
 
@@ -96,6 +97,26 @@ def test_a_stranger_is_not_believed(client: Client) -> None:
     response = client.get("/", headers=headers, REMOTE_ADDR="203.0.113.9")
 
     assert response["Location"] == "https://example.com/"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client_address"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        # A client may have written the first ones itself.
+        ("10.0.0.5, 198.51.100.7, 203.0.113.9", "203.0.113.9"),
+        ("198.51.100.7, 203.0.113.9, 10.0.0.5", "203.0.113.9"),
+        ("10.0.0.5, 10.0.0.6", "10.0.0.5"),
+    ],
+)
+def test_the_client_is_whom_the_last_proxy_has_seen(
+    rf: RequestFactory, forwarded: str, client_address: str
+) -> None:
+    request = rf.get("/", headers={"x-forwarded-for": forwarded}, REMOTE_ADDR="10.0.0.9")
+
+    TrustedProxyMiddleware(lambda _: HttpResponse())(request)
+
+    assert request.META["REMOTE_ADDR"] == client_address
 
 
 @pytest.mark.parametrize(

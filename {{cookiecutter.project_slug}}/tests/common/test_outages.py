@@ -5,10 +5,20 @@ import sqlite3
 import psycopg
 import pytest
 from django.db import InternalError, OperationalError, ProgrammingError
-from django.test import RequestFactory
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import path as route
 from psycopg import errors
 
 from apps.common import outages
+
+
+def fail(request: HttpRequest) -> HttpResponse:
+    """Find no database."""
+    raise OperationalError from psycopg.OperationalError("connection refused")
+
+
+urlpatterns = [route("fail", fail)]
 
 
 @pytest.mark.parametrize(
@@ -49,3 +59,10 @@ def test_an_outage_is_worth_another_try(
     assert [record.getMessage() for record in caplog.records] == [
         "The database does not serve: connection refused"
     ]
+
+
+@pytest.mark.urls(__name__)
+def test_a_view_without_its_database_is_a_503(client: Client) -> None:
+    response = client.get("/fail", headers={"x-forwarded-proto": "https"})
+
+    assert response.status_code == 503

@@ -16,6 +16,7 @@ from apps.users.models import User
 
 NOTES = "/api/v1/notes"
 PROBLEM = "application/problem+json"
+BODY = {"title": "Mine", "text": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +60,10 @@ def test_notes_of_others_do_not_exist(client: Client, owner: User, foreign: Note
 
     assert client.get(NOTES).json()["count"] == 0
     assert client.get(address).status_code == 404
+    assert client.put(address, BODY, content_type="application/json").status_code == 404
     assert client.delete(address).status_code == 404
-    assert Note.objects.get() == foreign
+    foreign.refresh_from_db()
+    assert foreign.title == "Secret"
 
 
 def test_lists_come_in_pages(client: Client, owner: User) -> None:
