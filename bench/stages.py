@@ -263,8 +263,11 @@ class Bench:
                 warm(started, ["query"])
             for _ in range(self.plan.rounds):
                 self.report(0, f"{server}: connections that are kept, and one a request")
-                found["kept"].append(round(self.load(kept, "query", 8).rate, 1))
-                found["one a request"].append(round(self.load(single, "query", 8).rate, 1))
+                for name, started in (("kept", kept), ("one a request", single)):
+                    load = self.load(started, "query", 8)
+                    if load.failed:
+                        raise RuntimeError(f"{server}, connections {name}: {load.failed} failed")
+                    found[name].append(round(load.rate, 1))
             port, http = kept.server.port, http_of(project)
             for kept_rate in found["kept"]:
                 for key, value in self.load_in_part(server, port, round(kept_rate), http).items():

@@ -50,6 +50,7 @@ MISSES = {
     "processor time of /__lbheartbeat__": ((*GUNICORN, "loads", "lbheartbeat 8", "cpu"), 4),
     "start to first answer": ((*GUNICORN, "start"), 4),
     "memory of a worker": ((*GUNICORN, "worker"), 4),
+    "memory of all processes": ((*GUNICORN, "whole"), 4),
     "99 of 100 queries at 80 % of what it bears, daphne": (("database", "daphne", "p99"), 100),
     "queries over kept connections, uwsgi": (("database", "uwsgi", "kept"), 0.01),
     "connections of 64 clients, uvicorn, largest": (
@@ -118,6 +119,16 @@ def test_a_missed_limit_is_the_only_one_that_is_named(what: str) -> None:
     missed = [limit for limit in judge(changed(*MISSES[what])) if not limit.holds]
 
     assert [limit.what for limit in missed] == [what]
+
+
+def test_a_request_that_failed_misses_a_limit() -> None:
+    """Fast failures are no success (P3)."""
+    result = changed(("servers", "gunicorn", "default", "start"), 1)
+    result["servers"]["gunicorn"]["default"]["loads"]["light 8"]["failed"] = [1]
+
+    missed = [limit.what for limit in judge(result) if not limit.holds]
+
+    assert missed == ["requests that failed, gunicorn, default"]
 
 
 def test_a_missed_limit_fails_the_run(tmp_path: Path) -> None:

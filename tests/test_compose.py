@@ -201,6 +201,9 @@ def test_a_second_start_keeps_the_data_and_the_keys(project: Project) -> None:
     """Stopping and starting again keeps passwords, keys and the database (D4)."""
     key = ("exec", "web", "cat", "/run/secrets/SECRET_KEY", "/run/secrets/DATABASE_URL")
     before = project.compose(*key)
+    shell = ("exec", "web", "python", "manage.py", "shell", "--command")
+    users = "from apps.users.models import User; "
+    project.compose(*shell, f"{users}User.objects.create(username='kept')")
     if project.answers.keys() == {"project_slug"}:
         project.compose("--profile", "monitoring", "up", "--wait")
 
@@ -210,6 +213,9 @@ def test_a_second_start_keeps_the_data_and_the_keys(project: Project) -> None:
 
     assert left == ""
     assert project.compose(*key) == before
+    assert "1 kept" in project.compose(
+        *shell, f"{users}print(User.objects.filter(username='kept').count(), 'kept')"
+    )
     assert project.get("/health")[0] == 200
 
 

@@ -36,8 +36,6 @@ RUN_BY = {
     r"curl -s -H \"Authorization: .+": ("test_trial.py", 'section(readme, "API")'),
     r"rm -r apps/notes|sed .+": ("test_example.py", "## Example"),
     r"make image": ("test_pipelines.py", '"make image"'),
-    r"docker run --env-file .+": ("test_image.py", "def test_hardened_container_serves"),
-    r"export AWS_.+": ("test_compose.py", "def test_static_files_go_to_a_bucket"),
     r"make (up|down)": ("test_compose.py", 'project.run("make", "up")'),
     r"DOMAIN=\S+ make up-tls": ("test_tls.py", 'site.run("make", "up-tls")'),
     r"ALTER ROLE .+": ("test_pooler.py", 'startswith("ALTER ROLE ")'),
@@ -57,6 +55,8 @@ RUN_BY = {
 ELSEWHERE = {
     r"kubectl .+|cp deploy/kubernetes/.+|make deploy": "takes a cluster",
     r"git (tag|push) .+": "takes a forge",
+    r"docker run --env-file .+": "takes a file of one's own; tests/test_image.py runs the image",
+    r"export AWS_.+": "takes a bucket; tests/test_compose.py gives it one",
     r"curl -s http://10\..+": "shows an address like those of containers",
     r"make bench": "takes a machine that does nothing else",
     r"make lock": "pins what is newest today",

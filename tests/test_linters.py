@@ -121,6 +121,7 @@ def test_delivery_follows_policies(tmp_path: Path) -> None:
     for which in (smallest, largest):
         write(which(), tmp_path / which.__name__)
     write({}, tmp_path / "default")
+    write({"ci": "gitlab"}, tmp_path / "gitlab")
     frameworks = ("dockerfile", "github_actions", "gitlab_ci", "secrets")
 
     output = lint(

@@ -99,6 +99,7 @@ def test_clients_that_do_not_read_replace_no_worker(
 
     assert others == [200] * 10
     assert same, output
+    assert "was cut off" in output
     assert "A request hangs" not in output
 
 
