@@ -45,8 +45,8 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
             # To time each receiver of a signal takes longer than most of them do.
             DjangoIntegration(signals_spans=False),
         ],
-        # It keeps the last exception, and with it the thread that an async view has failed in:
-        # https://github.com/getsentry/sentry-python/issues/6094
+        # It keeps the last exception, and with it the thread that an async view has failed in
+        # (issue 6094 of sentry-python).
         disabled_integrations=[DedupeIntegration()],
         # Otherwise Sentry tries to import some forty libraries, to see what is installed.
         auto_enabling_integrations=False,
