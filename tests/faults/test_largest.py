@@ -209,4 +209,4 @@ def test_without_a_database_the_api_says_so(world: World) -> None:
 
     assert failed.status_code == 503
     assert failed.headers["Content-Type"] == "application/problem+json"
-    assert world.call("GET").status_code == 200
+    until(lambda: world.call("GET").status_code == 200, 10, "the return of the database")
