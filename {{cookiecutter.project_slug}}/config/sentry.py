@@ -67,9 +67,10 @@ def send_once(event: Event, hint: Hint) -> Event | None:
     """Return an event to send, or nothing if its exception was reported before."""
     _, exception, _ = hint.get("exc_info") or (None, None, None)
     if exception:
-        if getattr(exception, "is_reported", False):
+        notes = vars(exception)
+        if "is_reported" in notes:
             return None
-        exception.is_reported = True
+        notes["is_reported"] = True
     return add_request_id(event, hint)
 
 
