@@ -257,7 +257,7 @@ def test_rendering_takes_half_a_second(cookiecutter: Cookiecutter, tmp_path: Pat
 
     # In turns, so that both meet a busy moment, if there is one.
     renders, starts = [], []
-    for n in range(9):
+    for n in range(5):
         renders.append(seconds(lambda n=n: cookiecutter(tmp_path / str(n))))
         starts.append(seconds(lambda n=n: cookiecutter(tmp_path / str(n), source=empty)))
 
