@@ -263,6 +263,27 @@ def test_probes_ask_the_right_question(manifests: Manifests) -> None:
         assert waits == (name in {"web", "worker"})
 
 
+def test_prometheus_reaches_the_service_itself(manifests: Manifests) -> None:
+    """It is led to the service's own port, which is open, and its job may be told (O3, D6)."""
+    pods = manifests.one("Deployment", "web")["spec"]["template"]
+    (allowed,) = manifests.one("NetworkPolicy", "web")["spec"]["ingress"]
+    alerts = (manifests.folder / "deploy/prometheus/alerts.yaml").read_text()
+    readme = (manifests.folder / "README.md").read_text()
+
+    (service, *_) = pods["spec"]["containers"]
+    (port,) = service["ports"]
+    (rule,) = yaml.safe_load(re.findall(r"(?m)^```yaml\n([^`]+)^```$", readme)[0])
+    labels = {
+        f"__meta_kubernetes_pod_label_{re.sub(r'\W', '_', name)}": value
+        for name, value in pods["metadata"]["labels"].items()
+    }
+
+    assert service["name"] == "service"
+    assert pods["metadata"]["annotations"]["prometheus.io/port"] == str(port["containerPort"])
+    assert port["name"] in {each["port"] for each in allowed["ports"]}
+    assert set(re.findall(r'job="(.+?)"', alerts)) == {labels[rule["source_labels"][0]]}
+
+
 def test_connections_fit_into_a_database_as_it_comes(manifests: Manifests) -> None:
     """At the most, during a rollout, everything stays below 97 connections (D6, P3)."""
     most = manifests.of("HorizontalPodAutoscaler")[0]["spec"]["maxReplicas"] + 1
