@@ -1,5 +1,6 @@
 """The manifests of a service, as kustomize puts them together."""
 
+import os
 import re
 import subprocess
 from contextlib import ExitStack
@@ -467,6 +468,48 @@ def status(name: str, path: str) -> int:
     except AssertionError:
         assert inspect("container", name)["State"]["Running"], run("logs", name).stdout
         return 0
+
+
+KUBECTL = """#!/bin/sh
+echo "$1 $2" >> calls
+case $1 in get) echo "$READY" ;; esac
+"""
+
+
+@pytest.mark.parametrize("ready", ["", "0", "1"])
+def test_a_release_does_not_end_the_migrations_of_another(tmp_path: Path, ready: str) -> None:
+    """Make looks whether they run before it removes their Job, and waits for its own (D6)."""
+    write({"use_kubernetes": True}, tmp_path)
+    (tmp_path / "kubectl").write_text(KUBECTL)
+    (tmp_path / "kubectl").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+    done = subprocess.run(
+        ["make", "deploy"],
+        cwd=tmp_path,
+        env={"PATH": path, "READY": ready},
+        capture_output=True,
+        text=True,
+    )
+
+    calls = (tmp_path / "calls").read_text().splitlines()
+    if ready == "1":
+        assert (done.returncode, calls) == (2, ["get job"])
+        assert "still migrates" in done.stdout
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert calls[1:4] == ["delete job", "apply --kustomize", "wait job"]
+        assert calls[-1] == "rollout status"
+
+
+def test_new_pods_may_wait_for_as_long_as_migrations_take(manifests: Manifests) -> None:
+    """A rollout is no failure while the Job has time left (D6)."""
+    most = manifests.one("Job", "migrate")["spec"]["activeDeadlineSeconds"]
+
+    for each in manifests.of("Deployment"):
+        before = each["spec"]["template"]["spec"].get("initContainers", [])
+        if "migrated" in {container["name"] for container in before}:
+            assert each["spec"]["progressDeadlineSeconds"] > most
 
 
 def test_unused_manifests_leave_no_trace() -> None:
