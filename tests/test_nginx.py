@@ -2,10 +2,11 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import requests
@@ -20,6 +21,10 @@ STYLE = "base.0123456789ab.css"
 class Echo(BaseHTTPRequestHandler):
     """Answers with the headers of the request."""
 
+    protocol_version = "HTTP/1.1"
+    # How long each connection stayed open after its last answer, in seconds.
+    idle: ClassVar[list[float]] = []
+
     def do_GET(self) -> None:
         """Answer a request."""
         body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
@@ -27,6 +32,12 @@ class Echo(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.answered = time.monotonic()
+
+    def finish(self) -> None:
+        """Remember how long the connection was idle before nginx has closed it."""
+        self.idle.append(time.monotonic() - self.answered)
+        super().finish()
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
@@ -117,6 +128,14 @@ def test_without_a_proxy_the_client_is_who_calls(nginx: Nginx) -> None:
 
     assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == ("127.0.0.1", "http")
     assert told["host"] == "example.com:8080"
+
+
+def test_an_idle_connection_ends_before_the_service_ends_it(nginx: Nginx) -> None:
+    """Nginx keeps one for a moment, but for less than the 5 seconds of a server (H9)."""
+    nginx.told()
+
+    until(lambda: Echo.idle, 20, "the end of a connection")
+    assert 3 < Echo.idle[0] < 5
 
 
 def test_static_files_come_compressed_and_for_ever(nginx: Nginx) -> None:
