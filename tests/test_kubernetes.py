@@ -435,7 +435,7 @@ def test_the_pod_with_nginx_serves(tmp_path: Path) -> None:
         stack.enter_context(postgres(net))
         tag = stack.enter_context(image(manifests.answers, tmp_path / "image"))
         pod = Pod(manifests, stack, tmp_path / "volumes")
-        for name in ("nginx", "secrets", "static", "tmp"):
+        for name in ("nginx", "nginx-tmp", "secrets", "static", "tmp"):
             (tmp_path / "volumes" / name).mkdir(parents=True)
             # An emptyDir belongs to root, too, and lets others in.
             (tmp_path / "volumes" / name).chmod(0o777)
