@@ -1,7 +1,9 @@
 """The manifests of a service, as kustomize puts them together."""
 
+import json
 import os
 import re
+import shlex
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -468,6 +470,21 @@ def status(name: str, path: str) -> int:
     except AssertionError:
         assert inspect("container", name)["State"]["Running"], run("logs", name).stdout
         return 0
+
+
+def test_the_job_of_a_backup_becomes_one_that_restores(tmp_path: Path) -> None:
+    """What README puts between the commands changes what it runs, and nothing else (D8)."""
+    manifests = Manifests({"use_dbbackup": True}, tmp_path)
+    (job,) = manifests.scheduled()
+    (change,) = re.findall(r"\| (sed '.+?') \|", (tmp_path / "README.md").read_text())
+
+    done = subprocess.run(
+        shlex.split(change), input=json.dumps(job, indent=4), capture_output=True, text=True
+    )
+
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    container["args"] = ["python", "manage.py", "restore"]
+    assert json.loads(done.stdout) == job
 
 
 KUBECTL = """#!/bin/sh
