@@ -38,6 +38,7 @@ RUN_BY = {
     r"make image": ("test_pipelines.py", '"make image"'),
     r"make (up|down)": ("test_compose.py", 'project.run("make", "up")'),
     r"DOMAIN=\S+ make up-tls": ("test_tls.py", 'site.run("make", "up-tls")'),
+    r"export COMPOSE_FILE=.+": ("test_tls.py", '"COMPOSE_FILE": "compose.yaml:compose.tls.yaml"'),
     r"ALTER ROLE .+": ("test_pooler.py", 'startswith("ALTER ROLE ")'),
     r"(mkdir|age-keygen|sops) .+": ("test_secrets.py", 'section(readme, "Secrets")'),
     r"make backup": ("test_backups.py", 'run("make", "backup")'),
