@@ -9,11 +9,13 @@ import yaml
 
 from tests.documents import commands, section
 from tools.render import (
+    APART,
     ROOT,
     SERVICE,
     Answers,
     command,
     complete,
+    full_product,
     largest,
     options,
     pairwise,
@@ -146,6 +148,14 @@ def test_recipe_for_an_option_names_each_file() -> None:
 
     named = {path for path in re.findall(r"`([\w./-]+)`", recipe) if (SERVICE / path).is_file()}
     assert named == {file.path for file in sources() if b"use_elasticsearch" in file.content}
+
+
+def test_number_of_combinations_is_that_of_the_matrix() -> None:
+    """Contributors read how many services are checked, and what does not multiply them (U1)."""
+    how = section((ROOT / "CONTRIBUTING.md").read_text(), "How every combination is checked")
+
+    assert f"There are {len(full_product()):,}:" in how
+    assert [name for name in options() if f"`{name}`" in how] == list(APART)
 
 
 def test_readme_names_tests_that_exist() -> None:

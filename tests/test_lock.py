@@ -126,8 +126,8 @@ def test_lock_of_the_template_is_what_resolves() -> None:
         assert everything == dev.keys()
 
 
-def test_lock_of_the_update_is_what_resolves() -> None:
-    """What a service follows its template with is locked, whatever else is installed (T12)."""
+def test_lock_of_the_update_holds_cruft_at_its_lower_bound() -> None:
+    """What a service follows its template with is locked at the version that was tested (T12)."""
     project = tomllib.loads(text({}, "pyproject.toml"))
     (wanted,) = project["dependency-groups"]["update"]
 

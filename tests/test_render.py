@@ -19,6 +19,7 @@ from pytest_cookies.plugin import Cookies
 from tests.conftest import Cookiecutter
 from tests.services import find, missing
 from tools.render import SERVICE, Answers, context, options, render, sources
+from tools.variables import declared
 
 type Files = dict[str, tuple[int, bytes]]
 
@@ -99,6 +100,22 @@ def test_conditional_paths_are_files_of_the_template() -> None:
 
     assert paths
     assert [path for path in sorted(paths) if not (SERVICE / path).is_file()] == []
+
+
+def test_a_tag_has_one_condition() -> None:
+    """Where more decides it, a private key has a name for that; what is generated may combine."""
+    generated = {variable.condition for variable in declared()}
+    written = [
+        (file.path, condition)
+        for file in sources()
+        if file.template and not fnmatch(file.path, "requirements*.txt")
+        for condition in re.findall(r"\{% (?:el)?if (.+?) %\}", file.content.decode())
+        if condition not in generated
+    ]
+
+    one = re.compile(r'cookiecutter\.\w+( [!=]= "[^"]+")?')
+    assert written
+    assert [(path, found) for path, found in written if not one.fullmatch(found)] == []
 
 
 def test_folders_are_rendered_file_by_file() -> None:

@@ -24,7 +24,7 @@ role: Literal["command", "server", "worker"] = "command"
 started = time.monotonic() - time.process_time()
 # Whether the dependencies were checked already, by the process that this one was forked from.
 checked = False
-{% if cookiecutter.use_prometheus and cookiecutter.__gunicorn %}
+{% if cookiecutter.__gunicorn_metrics %}
 # Which of the server's processes this is.
 slot = 0
 {% endif %}
