@@ -63,15 +63,16 @@ linters: .linters/installed ## Install what only CI=true make test needs, into .
 clean: ## Remove what the other targets made
 	rm -rf build .linters .venv
 
-.venv/bin/python:
+# Its python is there even where venv has failed for want of ensurepip.
+.venv/bin/pip:
 	@test -n '$(PYTHON)' || { echo 'Python 3.12 or newer is needed: https://www.python.org/downloads/'; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/rendering: requirements.txt | .venv/bin/python
+.venv/rendering: requirements.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 	@touch $@
 
-.venv/developing: requirements-dev.txt | .venv/bin/python
+.venv/developing: requirements-dev.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
