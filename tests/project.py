@@ -96,6 +96,10 @@ def upload(request):
     return JsonResponse({"sizes": [file.size for file in request.FILES.values()]})
 
 
+def long(request):
+    return HttpResponse(b"a" * 30_000_000)
+
+
 def scheme(request):
     return JsonResponse({"scheme": request.scheme, "address": request.META["REMOTE_ADDR"]})
 
@@ -113,6 +117,7 @@ urlpatterns = [
     path("trial/who", who),
     path("trial/upload", upload),
     path("trial/scheme", scheme),
+    path("trial/long", long),
     *urls.urlpatterns,
 ]
 """

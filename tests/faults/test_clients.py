@@ -197,6 +197,13 @@ def files(server: Server) -> int:
     return sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in processes)
 
 
+def established(server: Server) -> int:
+    """Return how many connections clients have to a server, which has not ended them."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    local = f":{server.port:04X}"
+    return sum(line[1].endswith(local) and line[3] == "01" for line in lines)
+
+
 def test_slow_clients_keep_nobody_waiting(world: World, record: Record) -> None:
     """Whoever sends headers byte by byte takes nothing from others (H9)."""
     fault = find("200 clients send headers slowly")
@@ -260,6 +267,24 @@ def test_a_slow_body_is_cut_off(world: World) -> None:
     assert status == 200
     assert children(world.server.pid) == workers
     assert "A request hangs" not in world.server.output[printed:]
+
+
+def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
+    """Whoever asks and does not read the answer has half a minute for it (H9)."""
+    until(lambda: established(world.server) == 0, 30, "calm")
+
+    with ExitStack() as stack:
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            # The rest of the answer has to wait at the server.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", world.server.port))
+            client.sendall(get("/trial/long"))
+        time.sleep(10)
+        assert established(world.server) == 4
+        until(lambda: established(world.server) == 0, 30, "the end of them all")
+
+    assert world.server.get("/trial/scheme").status_code == 200
 
 
 def test_a_body_that_ends_early_is_refused(world: World) -> None:

@@ -7,6 +7,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # How long a client may take to send the headers of a request, in seconds, and its body.
 HEADERS = 10
 BODY = 20
+# How long it may read nothing of an answer, which keeps what the request has in use.
+ANSWER = 30
 # A process may have 1,024 files open, if nobody says otherwise.
 CONNECTIONS = 800
 
@@ -42,6 +44,16 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         waiting.pop(self, None)
         self.wait(None)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        self.wait(ANSWER)
+
+    def resume_writing(self) -> None:
+        """Wait no more, unless the body is still to come."""
+        super().resume_writing()
+        self.wait(BODY if self.cycle and self.cycle.more_body else None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
