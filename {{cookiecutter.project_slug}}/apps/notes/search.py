@@ -1,7 +1,8 @@
 """Finds notes with Elasticsearch; without it notes are kept, but not found."""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,9 @@ MAPPINGS = {
 FAILURES = (ApiError, TransportError, ValueError)
 # How many notes a search returns.
 LIMIT = 50
+# How long Elasticsearch is told of no change once it has not answered, in seconds: to remove
+# a hundred notes takes one time-out, not a hundred.
+PAUSE = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +76,7 @@ def _document(note: Note) -> dict[str, Any]:
 @receiver(post_save, sender=Note)
 def index_later(instance: Note, **options: Any) -> None:
     """Put a note into the index once it is committed."""
-    transaction.on_commit(partial(_index, instance))
+    transaction.on_commit(partial(_index, str(instance.pk), _document(instance)))
 
 
 @receiver(post_delete, sender=Note)
@@ -81,19 +85,27 @@ def forget_later(instance: Note, **options: Any) -> None:
     transaction.on_commit(partial(_forget, str(instance.pk)))
 
 
-def _index(note: Note) -> None:
-    try:
-        search.client().index(index=INDEX, id=str(note.pk), document=_document(note))
-    except FAILURES as error:
-        _regret(str(note.pk), error)
+def _index(key: str, document: dict[str, Any]) -> None:
+    _try(key, lambda: search.client().index(index=INDEX, id=key, document=document))
 
 
 def _forget(key: str) -> None:
+    _try(key, lambda: search.client().options(ignore_status=404).delete(index=INDEX, id=key))
+
+
+# When Elasticsearch may be told of changes again, after it has not answered.
+_again = 0.0
+
+
+def _try(key: str, call: Callable[[], Any]) -> None:
+    global _again
     try:
-        search.client().options(ignore_status=404).delete(index=INDEX, id=key)
+        if time.monotonic() < _again:
+            raise TransportError("no answer just now")
+        call()
     except FAILURES as error:
-        _regret(key, error)
-
-
-def _regret(key: str, error: Exception) -> None:
-    logger.warning("Search does not know what became of note %s (%s): run index_notes", key, error)
+        if isinstance(error, TransportError) and time.monotonic() >= _again:
+            _again = time.monotonic() + PAUSE
+        logger.warning(
+            "Search does not know what became of note %s (%s): run index_notes", key, error
+        )

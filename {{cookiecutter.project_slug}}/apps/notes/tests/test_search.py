@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from elasticsearch import ConnectionTimeout
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from apps.common import search
@@ -47,6 +48,51 @@ def test_a_note_is_kept_without_search(
 
     assert Note.objects.get() == note
     assert "run index_notes" in caplog.text
+
+
+def test_many_changes_wait_once_for_search_that_is_silent(
+    owner: User,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def index(**note: Any) -> None:
+        asked.append(note["id"])
+        raise ConnectionTimeout("no answer")
+
+    silent: Any = SimpleNamespace(index=index)
+    monkeypatch.setattr(search, "client", lambda: silent)
+    monkeypatch.setattr("apps.notes.search._again", 0.0)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        notes = [Note.objects.create(owner=owner, title="A title") for _ in range(3)]
+
+    assert asked == [str(notes[0].pk)]
+
+
+def test_search_learns_what_was_saved(
+    owner: User,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, str]] = []
+    known: Any = SimpleNamespace(
+        index=lambda **note: told.append((note["id"], note["document"]["title"])),
+        options=lambda **options: SimpleNamespace(
+            delete=lambda **note: told.append((note["id"], ""))
+        ),
+    )
+    monkeypatch.setattr(search, "client", lambda: known)
+    monkeypatch.setattr("apps.notes.search._again", 0.0)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        note = Note.objects.create(owner=owner, title="Saved")
+        key = str(note.pk)
+        note.title = "Never saved"
+        note.delete()
+
+    assert told == [(key, "Saved"), (key, "")]
 
 
 @pytest.mark.usefixtures("_down")
