@@ -57,6 +57,6 @@ class Note(models.Model):
         return self.title
 
     def count_words(self) -> None:
-        """Store of how many words the text consists."""
+        """Store of how many words the text consists, unless it has been replaced meanwhile."""
         self.words = len(self.text.split())
-        Note.objects.filter(pk=self.pk).update(words=self.words)
+        Note.objects.filter(pk=self.pk, text=self.text).update(words=self.words)

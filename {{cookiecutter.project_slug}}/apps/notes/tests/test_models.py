@@ -19,6 +19,15 @@ def test_a_note_counts_its_words(owner: User) -> None:
     assert Note.objects.get(pk=note.pk).words == 3
 
 
+def test_words_of_a_text_that_was_replaced_are_not_stored(owner: User) -> None:
+    note = Note.objects.create(owner=owner, title="A title", text="one two three")
+    Note.objects.filter(pk=note.pk).update(text="four", words=1)
+
+    note.count_words()
+
+    assert Note.objects.get(pk=note.pk).words == 1
+
+
 def test_statistics_are_those_of_one_user(owner: User) -> None:
     other = User.objects.create(username="other")
     Note.objects.bulk_create(
