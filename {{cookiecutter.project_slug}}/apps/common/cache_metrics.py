@@ -1,6 +1,6 @@
 """Counts what the cache is asked for."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 from django_redis.exceptions import ConnectionInterrupted
@@ -34,9 +34,10 @@ class Client(cache.Client):
         return default if value is MISSING else value
 
     def get_many(
-        self, keys: Collection[str], version: int | None = None, client: Redis | None = None
+        self, keys: Iterable[str], version: int | None = None, client: Redis | None = None
     ) -> dict[str, Any]:
         """Return values and count how many of them were there."""
+        keys = list(keys)
         try:
             found: dict[str, Any] = super().get_many(keys, version, client)
         except ConnectionInterrupted:

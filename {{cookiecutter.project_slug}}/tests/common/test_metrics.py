@@ -6,7 +6,10 @@ import re
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+
+from apps.common.metrics import time_queries, timed
 
 
 @pytest.mark.django_db
@@ -21,6 +24,15 @@ def test_requests_queries_and_dependencies_are_counted(client: Client) -> None:
     assert 'database_query_duration_seconds_count{database="default"}' in metrics
     assert 'dependency_up{dependency="database",required="true"} 1.0' in metrics
     assert 'service_info{environment="production",release=""} 1.0' in metrics
+
+
+def test_what_wraps_queries_for_a_while_goes_again() -> None:
+    fresh = connection.copy()
+
+    with fresh.execute_wrapper(lambda execute, *query: execute(*query)):
+        time_queries(fresh)
+
+    assert fresh.execute_wrappers == [timed]
 
 
 @pytest.mark.django_db
