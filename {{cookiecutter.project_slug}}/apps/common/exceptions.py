@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -16,7 +15,8 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     if response is None:
         return None
     response.content_type = problems.CONTENT_TYPE
-    if isinstance(exception, ValidationError):
+    # Any exception of REST framework may hold more than one message.
+    if isinstance(getattr(exception, "detail", ""), dict | list):
         response.data = problems.body(response.status_code, "", list(flatten(response.data)))
     else:
         response.data = problems.body(response.status_code, str(response.data["detail"]))

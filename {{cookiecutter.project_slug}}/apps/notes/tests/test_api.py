@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 {% if cookiecutter.api == "drf" %}
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.throttling import UserRateThrottle
 {% else %}
 from pytest_django import Settings
@@ -151,6 +152,31 @@ def test_an_unexpected_error_is_a_problem(
 
 
 {% if cookiecutter.api == "drf" %}
+@pytest.mark.parametrize(
+    ("reason", "errors"),
+    [
+        ("too small", [{"field": "", "detail": "too small"}]),
+        ({"plan": "too small"}, [{"field": "plan", "detail": "too small"}]),
+    ],
+)
+def test_any_error_may_name_fields(
+    client: Client,
+    owner: User,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: Any,
+    errors: list[dict[str, str]],
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise PermissionDenied(reason if isinstance(reason, dict) else [reason])
+
+    monkeypatch.setattr("apps.notes.models.NoteQuerySet.statistics", refuse)
+
+    response = client.get(f"{NOTES}/statistics")
+
+    assert response.status_code == 403
+    assert response.json()["errors"] == errors
+
+
 def test_one_call_too_many_has_to_wait(
     client: Client, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
