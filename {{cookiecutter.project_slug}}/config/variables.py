@@ -168,6 +168,8 @@ class Variables:
                 if not label.rstrip("?") or "/" in label:
                     raise ValueError("has an address without a name")
                 check_url(address, {"http", "https"})
+                if "@" in urlsplit(address).netloc:
+                    raise ValueError("has a user name, which no health endpoint should ask for")
                 found.append(Service(label.rstrip("?"), address, not label.endswith("?")))
             return found
 

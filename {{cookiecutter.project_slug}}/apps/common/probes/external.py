@@ -31,7 +31,7 @@ def check(address: str) -> None:
         url.hostname or "", url.port, timeout=1.5
     )
     try:
-        connection.request("GET", url._replace(scheme="", netloc="").geturl() or "/")
+        connection.request("GET", url._replace(scheme="", netloc="", path=url.path or "/").geturl())
         status = connection.getresponse().status
     finally:
         connection.close()

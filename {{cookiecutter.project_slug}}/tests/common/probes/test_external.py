@@ -10,11 +10,11 @@ from apps.common.probes import external
 
 
 class Api(BaseHTTPRequestHandler):
-    """An API that is up at one path and down at every other."""
+    """An API that is up at two paths and down at every other."""
 
     def do_GET(self) -> None:
         """Answer."""
-        self.send_response(200 if self.path == "/up?full=1" else 503)
+        self.send_response(200 if self.path in {"/up?full=1", "/?full=1"} else 503)
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
@@ -32,6 +32,7 @@ def api() -> Iterator[str]:
 
 def test_an_api_that_is_up_passes(api: str) -> None:
     external.check(f"{api}/up?full=1")
+    external.check(f"{api}?full=1")
 
 
 def test_an_api_that_is_down_fails(api: str) -> None:
