@@ -227,6 +227,22 @@ def test_a_bucket_keeps_and_gives_back(backups: Backups, bucket: dict[str, str])
     assert backups.content("from_bucket") == backups.content()
 
 
+def test_environments_share_a_bucket_but_no_backup(
+    backups: Backups, bucket: dict[str, str]
+) -> None:
+    """What one environment backs up, another neither restores nor removes (D8)."""
+    backups.manage("backup", **bucket)
+    staging = {**bucket, "ENVIRONMENT": "staging", "BACKUP_KEEP": "1"}
+
+    missing = backups.manage("backup", "--check", "1", check=False, **staging)
+    backups.manage("backup", **staging)
+    kept = backups.manage("backup", "--check", "1", check=False, **bucket)
+
+    assert missing.returncode == 1
+    assert "There is no backup" in missing.stdout
+    assert kept.returncode == 0, kept.stdout
+
+
 def test_old_backups_are_removed(backups: Backups) -> None:
     """As many are kept as are asked for, the newest ones, with what is known of them (D8)."""
     for second in range(4):

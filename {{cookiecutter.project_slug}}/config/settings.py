@@ -242,6 +242,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": SITE_NAME,
     "VERSION": "1.0.0",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Making the schema is for `manage.py check --deploy`, not for each heartbeat.
+    "ENABLE_DJANGO_DEPLOY_CHECK": process.role != "server",
     "POSTPROCESSING_HOOKS": ["apps.common.exceptions.describe"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -519,7 +521,7 @@ BACKUP_DIRECTORY = env.text(
 )
 BACKUP_S3_BUCKET = env.text(
     "BACKUP_S3_BUCKET",
-    "Bucket that keeps the backups instead; the credentials are those of the AWS SDK.",
+    "Bucket that keeps those of each ENVIRONMENT instead; the credentials are those of the AWS SDK.",
     default="",
     example="{{ cookiecutter.__kebab }}-backups",
 )
@@ -553,6 +555,8 @@ if BACKUP_S3_BUCKET:
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
             "bucket_name": BACKUP_S3_BUCKET,
+            # What another environment keeps there is neither removed nor restored.
+            "location": f"{{ cookiecutter.__kebab }}/{ENVIRONMENT}",
             "region_name": BACKUP_S3_REGION_NAME,
             "endpoint_url": BACKUP_S3_ENDPOINT_URL or None,
             "custom_domain": None,

@@ -43,6 +43,8 @@ def create() -> str:
     storage = get_storage()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        # It does nothing while pg_dump runs.
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         cursor.execute("SELECT pg_export_snapshot()")
         connector.dump_suffix = f"--snapshot={cursor.fetchone()[0]}"
         rows = count()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from apps.common import backups
 
@@ -35,6 +36,8 @@ class Command(BaseCommand):
         while True:
             try:
                 if every:
+                    # PostgreSQL may be restarted until then.
+                    connection.close()
                     time.sleep(left(timedelta(hours=every)))
                 backups.create()
             except Exception:
