@@ -303,6 +303,32 @@ class TestMigrations:
         assert sum("Applying users.0001_initial... OK" in output for output in outputs) == 1
         assert sum("No migrations to apply" in output for output in outputs) == 2
 
+    def test_only_what_is_missing_is_waited_for(
+        self, projects: Projects, variables: dict[str, str], postgres: Postgres, url: str
+    ) -> None:
+        """While others migrate, old versions start, and new ones wait (H10)."""
+        project = projects(server=DEFAULT)
+        check = ("migrate", "--check", "--plan")
+        project.manage("migrate", variables=variables)
+
+        with postgres.connect(url.rpartition("/")[2]) as other, ThreadPoolExecutor(1) as replica:
+            other.execute("BEGIN")
+            other.execute(f"SELECT pg_advisory_xact_lock({0x6D696772617465})")
+            old = project.manage(*check, variables=variables, check=False)
+            other.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+            other.execute("COMMIT")
+            other.execute("BEGIN")
+            other.execute(f"SELECT pg_advisory_xact_lock({0x6D696772617465})")
+            new = replica.submit(project.manage, *check, variables=variables, check=False)
+            time.sleep(5)
+            waited = not new.done()
+            other.execute("COMMIT")
+
+        assert old.returncode == 0
+        assert waited
+        assert new.result().returncode == 1
+        assert "Another migration runs" in new.result().stdout
+
     @pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
     def test_migrations_go_back_and_forth(
         self, kind: str, projects: Projects, variables: dict[str, str], tmp_path: Path

@@ -81,6 +81,14 @@ def test_a_file_that_is_missing_is_a_problem(variables: Make, tmp_path: Path) ->
     assert "No such file" in env.problems["A_SECRET"]
 
 
+def test_other_apis_are_named_without_secrets(variables: Make) -> None:
+    env = variables(APIS="billing=https://user:secret@billing.example.com/health")
+
+    env.services("APIS", "Others.", example="")
+
+    assert "has a user name" in env.problems["APIS"]
+
+
 def test_lists_may_have_spaces(variables: Make) -> None:
     env = variables(A_LIST=" a.example.com, b.example.com ,")
 

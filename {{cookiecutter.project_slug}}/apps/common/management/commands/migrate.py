@@ -1,14 +1,17 @@
 """``manage.py migrate`` is safe when several replicas run it at once."""
 
+import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.conf import settings
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
 
+logger = logging.getLogger(__name__)
 # Any number will do, as long as every replica asks for the same one.
 LOCK = 0x6D696772617465
 
@@ -17,9 +20,17 @@ class Command(Migrate):
     """Lets one migration run at a time, and none block the service for long."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate, once whoever else does has finished."""
-        with exclusively(options["database"]):
+        """Migrate, once whoever else does has finished; --check waits only if something is missing."""
+        alias = options["database"]
+        complete = options["check_unapplied"] and not is_missing(alias)
+        with nullcontext() if complete else exclusively(alias):
             super().handle(*args, **options)
+
+
+def is_missing(alias: str) -> bool:
+    """Return whether a migration is not applied."""
+    executor = MigrationExecutor(connections[alias])
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 @contextmanager
@@ -33,9 +44,13 @@ def exclusively(alias: str) -> Iterator[None]:
         yield
         return
     guard = connections[alias].copy()
+    said = False
     try:
         guard.set_autocommit(False)
         while not locked(guard):
+            if not said:
+                logger.info("Another migration runs: waiting for its end")
+            said = True
             guard.rollback()
             time.sleep(0.5)
         if not settings.DATABASE_POOLER:
@@ -53,5 +68,8 @@ def locked(guard: Any) -> bool:
     """Return whether the lock was free and is held now, until the transaction ends."""
     with guard.cursor() as cursor:
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        # PostgreSQL gives the lock back within half a minute if this machine is lost.
+        for name, value in ("idle", 10), ("interval", 5), ("count", 4):
+            cursor.execute(f"SET LOCAL tcp_keepalives_{name} = {value}")
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         return bool(cursor.fetchone()[0])
