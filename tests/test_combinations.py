@@ -98,13 +98,6 @@ def test_formatter_and_linter_find_nothing(service: Service) -> None:
     assert service.run("ruff", "check", "--no-cache") == ""
 
 
-def test_own_tests_pass(service: Service) -> None:
-    """The tests that come with a service pass as they are (T14)."""
-    # With the plugins that a service installs, without those of the template's own tests.
-    plugins = ["-p", "pytest_env.plugin", "-p", "pytest_django.plugin", "-p", "no:cacheprovider"]
-    assert service.run("pytest", "-q", *plugins, PYTEST_DISABLE_PLUGIN_AUTOLOAD="true") == ""
-
-
 def test_lines_have_no_scars(service: Service) -> None:
     """Tags leave no blank lines, no trailing spaces and one newline at the end (T8)."""
     for name, text in service.texts():
@@ -238,29 +231,41 @@ def test_list_of_files(which: Callable[[], Answers]) -> None:
     assert sorted(render.render(which())) == listed, "If that is meant: make filelists"
 
 
-@pytest.fixture
-def check_types(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Service], str]:
-    """Return a function that returns what the strict type checker finds in a service."""
+class TestTests:
+    """What comes with a service to test it."""
 
-    def check(service: Service) -> str:
-        _, _, settings = service.files["config/settings.py"].partition(b"INSTALLED_APPS = [")
-        apps, _, _ = settings.partition(b"]")
-        # The plugin for Django forgets what it knows of libraries when other apps are installed.
-        cache = tmp_path_factory.getbasetemp() / f"mypy{hash(apps)}"
-        return service.run("mypy", "--cache-dir", str(cache), ".", DEBUG="true")
-
-    return check
+    def test_own_tests_pass(self, service: Service) -> None:
+        """The tests that come with a service pass as they are (T14)."""
+        # With the plugins that a service installs, without those of the template's own tests.
+        plugins = ["-p", "pytest_env.plugin", "-p", "pytest_django.plugin"]
+        command = ["pytest", "-q", *plugins, "-p", "no:cacheprovider"]
+        assert service.run(*command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="true") == ""
 
 
-def test_types_are_right(tmp_path: Path, check_types: Callable[[Service], str]) -> None:
-    """The strict type checker finds nothing in the smallest, default and largest service (T8)."""
-    for name, answers in {"smallest": smallest(), "default": {}, "largest": largest()}.items():
-        assert check_types(Service(answers, tmp_path / name)) == ""
+class TestTypes:
+    """What the strict type checker finds."""
 
+    @pytest.fixture
+    def check_types(self, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Service], str]:
+        """Return a function that returns what the strict type checker finds in a service."""
 
-@pytest.mark.slow
-def test_types_are_right_in_every_pair(
-    service: Service, check_types: Callable[[Service], str]
-) -> None:
-    """The strict type checker finds nothing, whatever two answers meet (T8)."""
-    assert check_types(service) == ""
+        def check(service: Service) -> str:
+            _, _, settings = service.files["config/settings.py"].partition(b"INSTALLED_APPS = [")
+            apps, _, _ = settings.partition(b"]")
+            # Django's plugin forgets what it knows of libraries when other apps are installed.
+            cache = tmp_path_factory.getbasetemp() / f"mypy{hash(apps)}"
+            return service.run("mypy", "--cache-dir", str(cache), ".", DEBUG="true")
+
+        return check
+
+    def test_types_are_right(self, tmp_path: Path, check_types: Callable[[Service], str]) -> None:
+        """It finds nothing in the smallest, the default and the largest service (T8)."""
+        for name, answers in {"smallest": smallest(), "default": {}, "largest": largest()}.items():
+            assert check_types(Service(answers, tmp_path / name)) == ""
+
+    @pytest.mark.slow
+    def test_types_are_right_in_every_pair(
+        self, service: Service, check_types: Callable[[Service], str]
+    ) -> None:
+        """It finds nothing, whatever two answers meet (T8)."""
+        assert check_types(service) == ""
