@@ -279,7 +279,9 @@ def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
             # The rest of the answer has to wait at the server.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", world.server.port))
-            client.sendall(get("/trial/long"))
+            # Another request behind it changes nothing.
+            client.sendall(get("/trial/long").replace(b"close", b"keep-alive"))
+            client.sendall(get("/trial/scheme"))
         time.sleep(10)
         assert established(world.server) == 4
         until(lambda: established(world.server) == 0, 30, "the end of them all")
