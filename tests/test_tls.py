@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
@@ -244,6 +244,31 @@ def test_large_and_slow_requests_are_cut_off(site: Site) -> None:
     assert large.status == 413
     assert b"200" not in rest
     assert 5 < seconds < 20
+
+
+def test_slow_bodies_keep_nobody_waiting(site: Site) -> None:
+    """Whoever sends a form slowly takes no thread of the service (H9, D5)."""
+    # A form that the service would read, to find the token in it.
+    lines = [
+        "POST /admin/login/ HTTP/1.1",
+        f"Host: {HOST}",
+        f"Referer: https://{HOST}/",
+        f"Cookie: csrftoken={'a' * 32}",
+        "Content-Type: application/x-www-form-urlencoded",
+        "Content-Length: 100",
+    ]
+    head = "\r\n".join([*lines, "", "username="])
+
+    with ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(site.connect()).sendall(head.encode())
+        time.sleep(2)
+        began = time.monotonic()
+        answer, _ = site.ask("/admin/login/")
+        seconds = time.monotonic() - began
+
+    assert answer.status == 200
+    assert seconds < 5
 
 
 def test_a_replaced_service_keeps_requests_waiting(site: Site) -> None:
