@@ -92,7 +92,7 @@ class TestConnections:
     @pytest.fixture
     def variables(self, variables: dict[str, str]) -> dict[str, str]:
         """Let a slow machine take longer until so many have shared so few connections."""
-        return {**variables, "DATABASE_CONNECT_TIMEOUT": "10"}
+        return {**variables, "DATABASE_CONNECT_TIMEOUT": "30"}
 
     def test_no_connection_survives_a_fork(
         self, name: str, server: Server, postgres: Postgres, url: str
@@ -249,6 +249,13 @@ class TestTimeouts:
         assert freed.returncode == 0
 
 
+# Whoever asks for the lock of migrations again and again.
+TRYING = """
+    SELECT pid FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND query ~* 'pg_try_advisory_xact_lock|rollback'
+"""
+
+
 class TestMigrations:
     """How the schema comes and goes."""
 
@@ -312,17 +319,14 @@ class TestMigrations:
         project.manage("migrate", variables=variables)
 
         with postgres.connect(url.rpartition("/")[2]) as other, ThreadPoolExecutor(1) as replica:
-            other.execute("BEGIN")
-            other.execute(f"SELECT pg_advisory_xact_lock({0x6D696772617465})")
+            other.execute(f"SELECT pg_advisory_lock({0x6D696772617465})")
             old = project.manage(*check, variables=variables, check=False)
             other.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
-            other.execute("COMMIT")
-            other.execute("BEGIN")
-            other.execute(f"SELECT pg_advisory_xact_lock({0x6D696772617465})")
             new = replica.submit(project.manage, *check, variables=variables, check=False)
-            time.sleep(5)
+            until(lambda: other.execute(TRYING).fetchall(), 30, "asking for the lock")
+            time.sleep(1)
             waited = not new.done()
-            other.execute("COMMIT")
+            other.execute("SELECT pg_advisory_unlock_all()")
 
         assert old.returncode == 0
         assert waited
