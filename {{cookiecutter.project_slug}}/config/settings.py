@@ -40,7 +40,7 @@ SITE_NAME = env.text(
 )
 ENVIRONMENT = env.text(
     "ENVIRONMENT",
-    "Name of this installation, for monitoring.",
+    "Name of this installation.",
     default="production",
 )
 RELEASE = env.text(
@@ -521,7 +521,7 @@ BACKUP_DIRECTORY = env.text(
 )
 BACKUP_S3_BUCKET = env.text(
     "BACKUP_S3_BUCKET",
-    "Bucket that keeps those of each ENVIRONMENT instead; the credentials are those of the AWS SDK.",
+    "Bucket that keeps the backups instead, apart for each ENVIRONMENT; it takes the credentials of the AWS SDK.",
     default="",
     example="{{ cookiecutter.__kebab }}-backups",
 )

@@ -130,8 +130,9 @@ def count() -> Rows:
 
 def place() -> str:
     """Return where the backups are kept."""
+    location = settings.STORAGES["dbbackup"]["OPTIONS"]["location"]
     bucket = settings.BACKUP_S3_BUCKET
-    return f"the bucket {bucket}" if bucket else str(settings.BACKUP_DIRECTORY)
+    return f"{location} of the bucket {bucket}" if bucket else str(location)
 
 
 def room() -> str:

@@ -64,6 +64,7 @@ def test_many_changes_wait_once_for_search_that_is_silent(
     silent: Any = SimpleNamespace(index=index)
     monkeypatch.setattr(search, "client", lambda: silent)
     monkeypatch.setattr("apps.notes.search._again", 0.0)
+    monkeypatch.setattr("apps.notes.search.PAUSE", 60.0)
 
     with django_capture_on_commit_callbacks(execute=True):
         notes = [Note.objects.create(owner=owner, title="A title") for _ in range(3)]

@@ -68,7 +68,7 @@ def locked(guard: Any) -> bool:
     """Return whether the lock was free and is held now, until the transaction ends."""
     with guard.cursor() as cursor:
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        # PostgreSQL gives the lock back within half a minute if this machine is lost.
+        # PostgreSQL, or a pooler before it, gives the lock back soon after this machine is lost.
         for name, value in ("idle", 10), ("interval", 5), ("count", 4):
             cursor.execute(f"SET LOCAL tcp_keepalives_{name} = {value}")
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
