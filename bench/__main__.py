@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -74,8 +75,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def measure(plan: stages.Plan, console: Console) -> dict[str, Any]:
-    """Return all that a plan says."""
+def measure(plan: stages.Plan, result: dict[str, Any], console: Console) -> None:
+    """Add all that a plan says to a result."""
     with (
         ExitStack() as stack,
         tempfile.TemporaryDirectory() as folder,
@@ -83,7 +84,7 @@ def measure(plan: stages.Plan, console: Console) -> dict[str, Any]:
     ):
         watch = Watch(progress, plan.seconds)
         bench = stages.Bench(plan, Path(folder), stack, watch.report)
-        return {"machine": machine(), **bench.run()}
+        bench.run(result)
 
 
 def verdict(result: dict[str, Any], *, busy: bool) -> int:
@@ -118,11 +119,20 @@ def main() -> None:
             plan = replace(plan, rounds=arguments.rounds)
         console.print(f"This takes about {max(1, round(plan.seconds / 60))} min.")
         began = time.monotonic()
+        result = {"machine": machine()}
+        # Ended like this, too, it takes its servers with it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            result = measure(plan, console)
+            measure(plan, result, console)
         except (pytest.skip.Exception, pytest.fail.Exception) as missing:
             sys.exit(str(missing))
-        documents.write(result, arguments.output)
+        except KeyboardInterrupt:
+            sys.exit(
+                f"Interrupted. Servers that were measured to the end are in {arguments.output}"
+            )
+        finally:
+            if result.get("servers"):
+                documents.write(result, arguments.output)
         console.print(f"Measured in {time.monotonic() - began:.0f} s, kept in {arguments.output}")
     for table in tables(result):
         console.print(table.rich())

@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from bench import instruments
@@ -33,12 +34,13 @@ STARTING = 2.5
 LOADING = 1.1
 MOST = 1
 STEADY = 4
+TRYING = MOST + STEADY + MOST
 # Which part of a load of 80 % may be off, or lost to others.
 CALM = 0.05
 # How long others are given to end, in seconds, before it is tried again.
 PAUSE = 20
 TIMING = 20.0
-FEATURE_STARTS = 2
+FEATURE_STARTS = 3
 MIDDLEWARE = Path(__file__).with_name("middleware.py")
 
 type Report = Callable[[float, str], None]
@@ -54,7 +56,10 @@ class Started(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """A load: its share of what was borne afterwards, and of the time that others took."""
+    """A load: its share of what was borne afterwards, the part of time others had, and its times.
+
+    ``rate`` is in requests a second, ``took`` in milliseconds, in ascending order.
+    """
 
     rate: float
     share: float
@@ -66,13 +71,39 @@ class Attempt(NamedTuple):
         """Return how far it was from 80 % of a machine of its own."""
         return max(abs(self.share - 0.8), self.stolen)
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """Return requests a second, percentages, milliseconds, and how many requests failed."""
+        return {
+            "rate": self.rate,
+            "share": 100 * self.share,
+            "stolen": 100 * self.stolen,
+            "p50": self.took[len(self.took) // 2],
+            "p99": self.took[int(len(self.took) * 0.99)],
+            "failed": self.took.count(float("inf")),
+        }
+
+
+@dataclass
+class Feature:
+    """What an answer adds to the default service: microseconds a request, megabytes a worker."""
+
+    option: str
+    answer: Any
+    cpu: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Return what is chosen."""
+        return f"{self.option}={self.answer}"
+
 
 @dataclass(frozen=True)
 class Plan:
     """How much is measured: views with so many clients, starts and rounds of each project.
 
     The first server's starts are held to a limit: ``judged`` of them make it a steady figure.
-    A load of 80 % is tried up to ``attempts`` times until it is undisturbed.
+    A load of 80 % that was disturbed is tried again, up to ``retries`` times with each server.
     """
 
     servers: tuple[str, ...]
@@ -81,7 +112,7 @@ class Plan:
     judged: int
     rounds: int
     loads: tuple[tuple[str, int], ...]
-    attempts: int
+    retries: int
     features: bool
 
     @property
@@ -101,9 +132,10 @@ class Plan:
         loads = bare + len(self.loads) * (len(self.subjects) - 1)
         start = len(self.subjects) * (STARTING + LOADING)
         each = len(self.subjects) * (PREPARING + STARTING) + self.starts * start
-        each += self.rounds * ((loads + 2) * LOADING + 2 * (MOST + STEADY)) + 2 * STARTING
-        feature = PREPARING + STARTING + FEATURE_STARTS * (STARTING + LOADING)
-        feature += self.rounds * LOADING
+        each += self.rounds * (loads + 2) * LOADING + 2 * STARTING
+        each += (self.rounds + self.retries) * TRYING
+        feature = PREPARING + STARTING + 2 * FEATURE_STARTS * (STARTING + LOADING)
+        feature += 2 * self.rounds * LOADING
         features = len(self.alternatives) * feature + TIMING * self.features
         return len(self.servers) * each + (self.judged - self.starts) * start + features
 
@@ -116,7 +148,7 @@ FULL = Plan(
     judged=31,
     rounds=4,
     loads=(("light", 8), *product(PATHS, (8, 64)), ("light", 8)),
-    attempts=6,
+    retries=4,
     features=True,
 )
 QUICK = Plan(
@@ -126,7 +158,7 @@ QUICK = Plan(
     judged=3,
     rounds=3,
     loads=(("light", 8), ("query", 64), ("light", 8), ("lbheartbeat", 8), ("light", 8)),
-    attempts=1,
+    retries=0,
     features=False,
 )
 
@@ -160,16 +192,16 @@ class Bench:
             }
         self.made: dict[str, Bare | Service] = {}
 
-    def run(self) -> dict[str, Any]:
-        """Return all that was measured."""
-        result: dict[str, Any] = {"servers": {}, "database": {}}
+    def run(self, result: dict[str, Any]) -> None:
+        """Add all that is measured to a result, server by server."""
+        result |= {"servers": {}, "database": {}}
         for server in self.plan.servers:
-            result["servers"][server] = self.compare(server)
-            result["database"][server] = self.ask_the_database(server)
+            costs, queries = self.compare(server), self.ask_the_database(server)
+            result["servers"][server] = costs
+            result["database"][server] = queries
         if self.plan.features:
             result["features"] = self.features()
             result["middleware"] = self.middleware()
-        return result
 
     def subject(self, name: str, server: str) -> Bare | Service:
         """Return a bare project, the default service or the largest one, for a server."""
@@ -253,7 +285,7 @@ class Bench:
 
     def ask_the_database(self, server: str) -> dict[str, Any]:
         """Return how fast the default service answers with what it reads from the database."""
-        names = ("kept", "one a request", "rate", "share", "stolen", "p50", "p99")
+        names = ("kept", "one a request", "rate", "share", "stolen", "p50", "p99", "failed")
         found: dict[str, list[float]] = {name: [] for name in names}
         project = self.subject("default", server)
         with ExitStack() as stack:
@@ -269,21 +301,24 @@ class Bench:
                         raise RuntimeError(f"{server}, connections {name}: {load.failed} failed")
                     found[name].append(round(load.rate, 1))
             port, http = kept.server.port, http_of(project)
-            for kept_rate in found["kept"]:
-                for key, value in self.load_in_part(server, port, round(kept_rate), http).items():
+            for attempt in self.loads_in_part(server, port, round(median(found["kept"])), http):
+                for key, value in attempt.figures.items():
                     found[key].append(round(value, 1))
         return found
 
-    def load_in_part(self, server: str, port: int, count: int, http: str) -> dict[str, float]:
-        """Return what a load of 80 % of what a server bears takes, in milliseconds.
+    def loads_in_part(self, server: str, port: int, count: int, http: str) -> list[Attempt]:
+        """Return what loads of 80 % of what a server bears take, as many as there are rounds.
 
         A machine that slows down or speeds up meanwhile makes that another share. So what the
-        server bears is measured again afterwards, and the load tried again if it was off, or
-        if others had the processors for too long. The attempt counts that was least disturbed.
+        server bears is measured again afterwards, and a load tried again if it was off, or if
+        others had the processors for too long. The attempts count that were least disturbed.
         """
         path = PATHS["query"]
         attempts: list[Attempt] = []
-        while len(attempts) < self.plan.attempts:
+        for number in range(self.plan.rounds + self.plan.retries):
+            if sum(attempt.disturbed < CALM for attempt in attempts) == self.plan.rounds:
+                self.report((self.plan.rounds + self.plan.retries - number) * TRYING, "")
+                break
             if attempts and attempts[-1].stolen >= CALM:
                 time.sleep(PAUSE)
             rate = 0.8 * instruments.most(port, path, count * MOST, http)
@@ -292,14 +327,9 @@ class Bench:
             took = sorted(instruments.steady(port, path, rate, round(rate * STEADY), http))
             lost, total = instruments.stolen()
             after = instruments.most(port, path, count * MOST, http)
+            self.report(STEADY + MOST, "")
             attempts.append(Attempt(rate, rate / after, (lost - stolen) / (total - passed), took))
-            if attempts[-1].disturbed < CALM:
-                break
-        self.report(STEADY + MOST, "")
-        best = min(attempts, key=lambda attempt: attempt.disturbed)
-        p50, p99 = (best.took[int(len(best.took) * part)] for part in (0.5, 0.99))
-        shares = {"share": 100 * best.share, "stolen": 100 * best.stolen}
-        return {"rate": best.rate, **shares, "p50": p50, "p99": p99}
+        return sorted(attempts, key=lambda attempt: attempt.disturbed)[: self.plan.rounds]
 
     def features(self) -> list[dict[str, Any]]:
         """Return what each answer adds to the default service, measured in turn with that."""
@@ -308,36 +338,34 @@ class Bench:
             self.report(0, f"{option}={answer} is prepared")
             projects[option, answer] = self.service({option: answer}, f"{option}-{answer}")
             self.report(PREPARING, "")
-        default = "", ""
-        projects[default] = self.subject("default", DEFAULT)
-        sizes: dict[tuple[str, Any], list[float]] = {key: [] for key in projects}
+        default = self.subject("default", DEFAULT)
+        found = {key: Feature(*key) for key in projects}
         for number in range(FEATURE_STARTS):
-            for option, answer in rotated(projects, number):
-                self.report(0, f"{option}={answer} starts")
-                with ExitStack() as stack:
-                    started = self.start(projects[option, answer], stack)
-                    self.load(started, "query", 8)
-                    _, whole = instruments.memory(started.server.pid)
-                    sizes[option, answer].append(whole / WORKERS)
-        costs: dict[tuple[str, Any], list[float]] = {key: [] for key in projects}
+            for key in rotated(projects, number):
+                self.report(0, f"{found[key]} starts")
+                usual, size = self.size(default), self.size(projects[key])
+                found[key].memory.append(round(size - usual, 1))
         with ExitStack() as stack:
+            reference = self.start(default, stack)
             running = {key: self.start(project, stack) for key, project in projects.items()}
-            for started in running.values():
+            for started in (reference, *running.values()):
                 warm(started, ["light"])
             for number in range(self.plan.rounds):
-                for option, answer in rotated(running, number):
-                    self.report(0, f"{option}={answer}, light, 8 clients")
-                    load = self.load(running[option, answer], "light", 8)
-                    costs[option, answer].append(load.cpu)
-        return [
-            {
-                "option": option,
-                "answer": answer,
-                "cpu": more(costs[option, answer], costs[default]),
-                "memory": more(sizes[option, answer], sizes[default]),
-            }
-            for option, answer in self.plan.alternatives
-        ]
+                for key in rotated(running, number):
+                    self.report(0, f"{found[key]}, light, 8 clients")
+                    usual, cpu = (
+                        self.load(each, "light", 8).cpu for each in (reference, running[key])
+                    )
+                    found[key].cpu.append(round(cpu - usual, 1))
+        return [asdict(feature) for feature in found.values()]
+
+    def size(self, project: Bare | Service) -> float:
+        """Return what a server takes for each worker when it has just started, in megabytes."""
+        with ExitStack() as stack:
+            started = self.start(project, stack)
+            self.load(started, "query", 8)
+            _, whole = instruments.memory(started.server.pid)
+        return whole / WORKERS
 
     def middleware(self) -> list[dict[str, Any]]:
         """Return what each middleware adds to a request in one process, in microseconds."""
@@ -361,11 +389,6 @@ def measured() -> dict[str, Any]:
     """Return where the measurements of a project go."""
     names = ("start", "start_cpu", "worker", "whole")
     return {**{name: [] for name in names}, "loads": {}, "connections": 0}
-
-
-def more(ours: Iterable[float], usual: Iterable[float]) -> list[float]:
-    """Return by how much measurements are greater than those of the default service."""
-    return [round(our - other, 1) for our, other in zip(ours, usual, strict=True)]
 
 
 def rotated[T](names: Iterable[T], number: int) -> list[T]:
