@@ -226,7 +226,7 @@ class Project:
         """Yield its server once that serves, and stop it."""
         server = self.start(variables, command=command)
         try:
-            until(server.serves, 40, "the start of the service")
+            until(server.serves, 120, "the start of the service")
             yield server
         finally:
             server.stop(signal.SIGTERM)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,40 @@ def free_port() -> int:
             listener.bind(("127.0.0.1", port))
             return port
     raise AssertionError
+
+
+@dataclass(frozen=True)
+class Standstills:
+    """When this machine stood still: a thread that is to wake every 20 ms did not."""
+
+    gaps: list[tuple[float, float]] = field(default_factory=list)
+
+    def within(self, began: float, ended: float) -> float:
+        """Return how much of a time was lost to them, in seconds."""
+        overlaps = (min(ended, end) - max(began, start) for start, end in list(self.gaps))
+        return sum(max(0, overlap) for overlap in overlaps)
+
+
+@contextmanager
+def standstills() -> Iterator[Standstills]:
+    """Watch for them meanwhile."""
+    found, done = Standstills(), threading.Event()
+
+    def watch() -> None:
+        last = time.monotonic()
+        while not done.wait(0.02):
+            now = time.monotonic()
+            if now - last > 0.2:
+                found.gaps.append((last, now))
+            last = now
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()
 
 
 def until[T](condition: Callable[[], T], seconds: float, what: str) -> T:

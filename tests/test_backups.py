@@ -330,7 +330,7 @@ def test_the_schedule_makes_one_when_it_is_due(backups: Backups) -> None:
     assert len(backups.files()) == 2
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_containers_back_up_and_restore(tmp_path: Path) -> None:
     """Compose makes a backup by itself, and what README says restores it (D8)."""
     require_docker()

@@ -191,7 +191,7 @@ def test_a_service_lives_through_an_outage_of_redis(
         "WEB_CONCURRENCY": "1",
     }
     with projects(server=name).serve(variables) as server:
-        before = remembered(server, "before")
+        until(lambda: remembered(server, "before")[0] == "before", 20, "the cache")
         # A busy machine may be late for another reason, but not three times.
         outages = 0
         for _ in range(3):
@@ -215,7 +215,6 @@ def test_a_service_lives_through_an_outage_of_redis(
             if slowest < 2 * ONE_TIMEOUT and all(quick):
                 break
 
-    assert before[0] == "before"
     assert slowest < 2 * ONE_TIMEOUT
     assert all(quick)
     # A line for each outage, not for each call; an answer that comes late may look like one.
@@ -232,9 +231,8 @@ def remembered(server: Server, value: str) -> tuple[str | None, float]:
 def degraded(server: Server) -> dict[str, dict[str, dict[str, str]]] | None:
     """Return the health of a service if that is degraded."""
     answer = server.get("/health")
-    assert answer.status_code == 200
     found: dict[str, dict[str, dict[str, str]]] = answer.json()
-    return found if answer.json()["status"] == "degraded" else None
+    return found if (answer.status_code, answer.json()["status"]) == (200, "degraded") else None
 
 
 @pytest.mark.parametrize("name", EACH)

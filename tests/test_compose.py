@@ -19,7 +19,7 @@ from tests.containers import docker, require_docker, unique
 from tests.services import S3, free_port, running, until
 from tools.render import largest, render, write
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SERVICES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -194,7 +194,7 @@ def test_worker_does_a_task(project: Project) -> None:
 
     project.compose("exec", "web", "python", "manage.py", "shell", "--command", code)
 
-    until(lambda: re.search(r"succeeded|SUCCESSFUL", project.logs("worker")), 30, "The task")
+    until(lambda: re.search(r"succeeded|SUCCESSFUL", project.logs("worker")), 120, "The task")
 
 
 def test_a_second_start_keeps_the_data_and_the_keys(project: Project) -> None:

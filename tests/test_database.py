@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -92,7 +92,7 @@ class TestConnections:
     @pytest.fixture
     def variables(self, variables: dict[str, str]) -> dict[str, str]:
         """Let a slow machine take longer until so many have shared so few connections."""
-        return {**variables, "DATABASE_CONNECT_TIMEOUT": "30"}
+        return {**variables, "DATABASE_CONNECT_TIMEOUT": "25"}
 
     def test_no_connection_survives_a_fork(
         self, name: str, server: Server, postgres: Postgres, url: str
@@ -129,11 +129,11 @@ class TestConnections:
         watcher.start()
         with ThreadPoolExecutor(64) as clients:
             paths = ["/trial/backend?seconds=0.02"] * 256
-            statuses = {answer.status_code for answer in clients.map(server.get, paths)}
+            statuses = Counter(answer.status_code for answer in clients.map(server.get, paths))
         done.set()
         watcher.join()
 
-        assert statuses == {200}
+        assert statuses == {200: 256}, server.output[-3000:]
         assert 0 < max(seen) <= MOST[name]
 
 
@@ -187,9 +187,11 @@ def slowest_after_a_restart(seconds: int, server: Server, postgres: Postgres) ->
         time.sleep(3)
         until(lambda: answers[-20][0] > back, 20, "the last answers")
 
+    before = [(ended - began, status) for began, ended, status in answers if ended < stopping]
     after = [(ended - began, status) for began, ended, status in answers if began > back]
-    assert {status for _, ended, status in answers if ended < stopping} == {200}
-    assert {status for _, status in after} == {200}
+    for part in (before, after):
+        # After two seconds a request stops waiting for a connection: that counts as late.
+        assert {status for duration, status in part if duration < 2} == {200}
     return max(duration for duration, _ in after)
 
 

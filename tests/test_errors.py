@@ -348,7 +348,7 @@ def test_a_tracker_that_vanished_slows_nothing(
             {**settings(tmp_path), **variables(kind, port), "WEB_CONCURRENCY": "1"}
         )
         try:
-            until(server.serves, 40, "the start of the service")
+            until(server.serves, 120, "the start of the service")
             began = time.monotonic()
             answers = [ask(server, "/trial/collapse").status_code for _ in range(20)]
             seconds = time.monotonic() - began

@@ -427,7 +427,7 @@ class Pod:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_pod_with_nginx_serves(tmp_path: Path) -> None:
     """Confined as the manifests say, nginx serves files and the service what it asks (S7, D6)."""
     require_docker()

@@ -107,6 +107,8 @@ def log_in(page: Page) -> None:
     page.fill("[name=password]", PASSWORD)
     page.click("[type=submit]")
     page.wait_for_selector("#user-tools")
+    # Whoever leaves before makes a file fail that is still on its way.
+    page.wait_for_load_state("networkidle")
 
 
 def test_pages_work_under_their_policy(browser: Browser, server: Server) -> None:

@@ -174,7 +174,7 @@ def run(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("forge", [forge for forge in options()["ci"] if forge != "none"])
 def test_commands_of_pipelines_work(forge: str, servers: dict[str, str], tmp_path: Path) -> None:
     """Every command does its work on a freshly committed service, with real servers (D7)."""

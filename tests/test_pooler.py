@@ -91,7 +91,7 @@ def variables(pooler: PgBouncer, direct: str) -> dict[str, str]:
     return {
         **PRODUCTION,
         # Many share few connections, for which a slow machine takes longer.
-        "DATABASE_CONNECT_TIMEOUT": "10",
+        "DATABASE_CONNECT_TIMEOUT": "25",
         "DATABASE_POOLER": "true",
         "DATABASE_URL": pooler.url(direct),
         "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -131,7 +131,7 @@ def test_the_variable_is_needed(projects: Projects, variables: dict[str, str]) -
     environment = {**variables, "DATABASE_POOLER": "false", "STARTUP_TIMEOUT": "0"}
 
     server = projects(server=DEFAULT).start(environment)
-    status = server.wait(15)
+    status = server.wait(40)
 
     assert status == 3
     assert "unsupported startup parameter" in server.output

@@ -153,7 +153,7 @@ class Replicas:
         server = self.project.start({**self.variables, "PORT": str(port)})
         server.port = port
         self.running[port] = server
-        until(server.serves, 40, "the start of a replica")
+        until(server.serves, 120, "the start of a replica")
 
     def end(self, port: int) -> None:
         """Tell a replica to stop, and return once it has."""

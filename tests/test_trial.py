@@ -52,11 +52,11 @@ def demo(folder: Path, port: int) -> Iterator[Process]:
         return f"Serving at http://127.0.0.1:{port}" in process.output
 
     try:
-        until(serves, 300, "the demo")
+        until(serves, 600, "the demo")
         yield process
         # What Ctrl-C does.
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(10)
+        process.wait(30)
     finally:
         process.stop()
 
@@ -81,7 +81,7 @@ def shell(service: Path, port: int) -> Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}"
         return done.stdout

@@ -12,7 +12,7 @@ import requests
 
 from tests.faults.table import Fault
 from tests.project import Server
-from tests.services import until
+from tests.services import standstills, until
 from tests.test_nginx import Nginx
 
 # What needs neither database nor cache, but passes everything that protects the service.
@@ -22,8 +22,10 @@ FINE = {200, 201}
 FEW = 10
 # How long those may take on average while a fault lasts, on a busy machine, in seconds.
 PATIENCE = 1
-# How often a fault is made until everything is as fast as it ought to be.
-ATTEMPTS = 3
+# How often a fault is made until everything is as fast as it ought to be, and how long others
+# are given in between to leave the machine alone, in seconds.
+ATTEMPTS = 4
+PAUSE = 15
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def endure(
     A machine that does other things, too, may make somebody wait: that alone is tried again.
     """
     printed = len(server.output)
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        time.sleep(PAUSE if attempt else 0)
         outcome = observe(fault, server, request, breaking(), lasting, untouched)
         if outcome.is_in_time(fault):
             break
@@ -129,12 +132,24 @@ def observe(
     lasting: float,
     untouched: int,
 ) -> Outcome:
-    """Return what clients see while something is broken, once all but its times is checked."""
+    """Return what clients see while something is broken, once all but its times is checked.
+
+    While the machine stands still, time-outs pass that have nothing to do with the fault: nobody
+    has waited for that long, and what is answered then tells nothing.
+    """
     with (
+        standstills() as still,
         Clients(request, 3).asking() as answers,
         Clients(getting(server, OTHERS), untouched).asking() as elsewhere,
     ):
-        until(lambda: len(answers) > FEW, 30, "the first answers")
+
+        def calm() -> list[Answer]:
+            return [each for each in answers if not still.within(each.began, each.ended)]
+
+        def waited(answer: Answer) -> float:
+            return answer.seconds - still.within(answer.began, answer.ended)
+
+        until(lambda: len(calm()) > FEW, 30, "the first answers")
         began = time.monotonic()
         with breaking:
             broken = time.monotonic()
@@ -144,11 +159,11 @@ def observe(
         time.sleep(fault.recovery)
 
         def after() -> list[Answer]:
-            return [each for each in answers if each.began >= mended + fault.recovery]
+            return [each for each in calm() if each.began >= mended + fault.recovery]
 
         until(lambda: len(after()) > FEW, 30, "the last answers")
 
-    before = [answer for answer in answers if answer.ended < began]
+    before = [answer for answer in calm() if answer.ended < began]
     first, last = (broken, mending) if lasting else (began, mended)
 
     def meanwhile(answers: list[Answer]) -> list[Answer]:
@@ -156,12 +171,12 @@ def observe(
 
     during = meanwhile(answers)
     # Its beginning and its end may divide a request.
-    whole = [answer for answer in during if answer.began >= first and answer.ended <= last]
+    whole = [answer for answer in calm() if answer.began >= first and answer.ended <= last]
     failed = [answer.ended for answer in answers if answer.status not in FINE]
-    waits = [answer.seconds for answer in meanwhile(elsewhere)]
+    waits = [waited(answer) for answer in meanwhile(elsewhere)]
     outcome = Outcome(
         Counter(answer.status for answer in during),
-        max(answer.seconds for answer in during),
+        max(waited(answer) for answer in answers if answer.ended >= first),
         max(0, max(failed, default=0) - mended),
         fmean(waits or [0]),
     )

@@ -47,7 +47,7 @@ class World:
         project.manage("migrate", "--verbosity", "0", variables=environment)
         self.token = token(project, environment)
         self.server: Server = stack.enter_context(project.serve(environment))
-        until(lambda: len(children(self.server.pid)) == 2, 20, "the second worker")
+        until(lambda: len(children(self.server.pid)) == 2, 60, "the second worker")
 
 
 @pytest.fixture(scope="module", params=[("gunicorn", "ninja"), ("uvicorn", "drf")], ids="-".join)
@@ -61,10 +61,13 @@ def world(request: pytest.FixtureRequest, projects: Projects) -> Iterator[World]
 def ask(server: Server, request: bytes) -> int:
     """Send bytes and return the status of the answer, or 0 if there is none."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client, suppress(OSError):
-        client.sendall(request)
-        while b"\r\n" not in answer and (data := client.recv(65536)):
-            answer += data
+    with socket.create_connection(("127.0.0.1", server.port), 30) as client:
+        # Who is refused need not have said everything.
+        with suppress(OSError):
+            client.sendall(request)
+        with suppress(OSError):
+            while b"\r\n" not in answer and (data := client.recv(65536)):
+                answer += data
     return int(answer.split()[1]) if answer.startswith(b"HTTP/") else 0
 
 

@@ -1,5 +1,7 @@
 """PostgreSQL and Redis break in every way while a service runs that needs them."""
 
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
@@ -11,9 +13,9 @@ import redis
 
 from tests.conftest import Projects
 from tests.faults.clients import Record, endure, getting
-from tests.faults.table import find
+from tests.faults.table import find as find_fault
 from tests.project import PRODUCTION, Server
-from tests.services import Postgres, Redis, running, until
+from tests.services import Postgres, Redis, find, missing, running, until
 from tests.test_api import token
 
 pytestmark = [pytest.mark.slow, pytest.mark.timed]
@@ -92,6 +94,22 @@ def used_up(world: World) -> Iterator[None]:
         with world.server.frozen():
             until(all_taken, 20, "taking all connections")
             take()
+        # Who has waited since before that is answered.
+        time.sleep(3)
+        yield
+
+
+@contextmanager
+def unreachable(port: int) -> Iterator[None]:
+    """Lose all packets to and from a port, as if the machine behind it had lost its power."""
+    if os.geteuid() != 0:
+        missing("the right to lose packets: run as root")
+    iptables = [find("iptables", "iptables", folders=("/usr/sbin",)), "--wait"]
+    with ExitStack() as stack:
+        for end in ("--dport", "--sport"):
+            rule = ["INPUT", "--protocol", "tcp", end, str(port), "--jump", "DROP"]
+            subprocess.run([*iptables, "--insert", *rule], check=True)
+            stack.callback(subprocess.run, [*iptables, "--delete", *rule], check=True)
         yield
 
 
@@ -162,6 +180,7 @@ FAULTS: list[tuple[str, str, Callable[[World], AbstractContextManager[object]], 
     # Longer than a request waits for a connection of the pool.
     ("PostgreSQL is restarted", READ, lambda world: world.postgres.stopped(), 3),
     ("PostgreSQL hangs for five seconds", READ, lambda world: world.postgres.frozen(), 5),
+    ("Packets to PostgreSQL are lost", READ, lambda world: unreachable(world.postgres.port), 16),
     ("PostgreSQL has no connection left", READ, used_up, 4),
     ("PostgreSQL is read-only, for writing", WRITE, read_only, 2),
     ("A table is locked", WRITE, locked, 6),
@@ -187,7 +206,7 @@ def test_a_fault_does_what_the_table_says(
     record: Record,
 ) -> None:
     """Clients, log and recovery are as README says, and nobody else notices (S5, S6, P4)."""
-    fault = find(name)
+    fault = find_fault(name)
     request = getting(world.server, path)
 
     outcome = endure(fault, world.server, request, partial(breaking, world), lasting=lasting)

@@ -123,7 +123,7 @@ def test_everything_works_together(world: World) -> None:
     assert until(lambda: world.words(address), 40, "the count of words") == 4
     assert [note["title"] for note in world.call("GET", "/search?q=alpha").json()] == ["Alpha"]
     assert world.call("GET", "/statistics").json()["notes"] >= 1
-    assert world.healthy()
+    assert until(world.healthy, 40, "health")
 
 
 def test_an_index_is_made_anew(world: World) -> None:

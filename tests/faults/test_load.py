@@ -65,6 +65,8 @@ def test_many_requests_leave_nothing_behind(
         # Workers would be replaced in between.
         "GUNICORN_CMD_ARGS": "--max-requests 0",
         "LOG_LEVEL": "warning",
+        # A machine that stands still for two seconds would make a request fail.
+        "DATABASE_CONNECT_TIMEOUT": "20",
     }
     database = environment["DATABASE_URL"].rpartition("/")[2]
     project.manage("migrate", "--verbosity", "0", variables=environment)
@@ -77,7 +79,7 @@ def test_many_requests_leave_nothing_behind(
         return memory(server), files(server), connections
 
     with project.serve(environment) as server:
-        until(lambda: len(children(server.pid)) == 2, 20, "the second worker")
+        until(lambda: len(children(server.pid)) == 2, 60, "the second worker")
         workers = children(server.pid)
         failed = ask(server, bearer, WARM, script)
         memory_before, files_before, connections_before = left(server)

@@ -57,19 +57,23 @@ def left(server: Server) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("gunicorn", False), *((name, True) for name in SERVERS)],
+    ids=["gunicorn-child", *(f"{name}-pid-1" for name in SERVERS)],
+)
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_start_that_loads_ends_when_told(
-    number: int, first: bool, projects: Projects, variables: dict[str, str]
+    number: int, name: str, first: bool, projects: Projects, variables: dict[str, str]
 ) -> None:
     """A signal ends the process while it is importing, also a container's first one (H9)."""
-    project = projects(server="gunicorn", use_redis=False)
+    project = projects(server=name, use_redis=False)
     (project.folder / "loading_settings.py").write_text(SETTINGS)
     environment = {**variables, "DJANGO_SETTINGS_MODULE": "loading_settings"}
 
     server = project.start(environment, prefix=namespace() if first else ())
     try:
-        until(lambda: "IMPORTING" in server.output, 20, "importing")
+        until(lambda: "IMPORTING" in server.output, 60, "importing")
         status = tell(server, number, first=first)
         running = left(server)
     finally:
@@ -86,7 +90,7 @@ def test_a_start_that_waits_ends_at_hang_up(projects: Projects, variables: dict[
 
     server = projects(server="gunicorn", use_redis=False).start({**variables, "DATABASE_URL": lost})
     try:
-        until(lambda: "Waiting up to" in server.output, 20, "waiting for the database")
+        until(lambda: "Waiting up to" in server.output, 60, "waiting for the database")
         status = tell(server, signal.SIGHUP, first=False)
         running = left(server)
     finally:
@@ -113,7 +117,7 @@ def test_a_migration_that_waits_ends_when_told(
         owner.execute("SELECT pg_advisory_xact_lock(x'6D696772617465'::bigint)")
         server = project.start(environment, command=command, prefix=namespace())
         try:
-            until(lambda: postgres.query(waiting, database), 20, "waiting for the lock")
+            until(lambda: postgres.query(waiting, database), 60, "waiting for the lock")
             status = tell(server, number, first=True)
             running = left(server)
         finally:
@@ -136,7 +140,7 @@ def test_a_service_that_listens_ends_when_told(
     prefix = namespace() if first else ()
     server = projects(server=name, use_redis=False).start(variables, prefix=prefix)
     try:
-        until(server.serves, 20, "the first answer")
+        until(server.serves, 60, "the first answer")
         status = tell(server, number, first=first)
         until(lambda: not left(server), 20, "the end of its processes")
     finally:
@@ -147,9 +151,12 @@ def test_a_service_that_listens_ends_when_told(
     assert "Traceback" not in server.output
 
 
-def test_sighup_replaces_the_workers(projects: Projects, variables: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", ["gunicorn", "uvicorn"])
+def test_sighup_replaces_the_workers(
+    name: str, projects: Projects, variables: dict[str, str]
+) -> None:
     """A service that serves takes SIGHUP for a wish to start its workers anew (H9)."""
-    with projects(server="gunicorn", use_redis=False).serve(variables) as server:
+    with projects(server=name, use_redis=False).serve(variables) as server:
         before = set(children(server.pid))
         server.send(signal.SIGHUP)
         until(lambda: not before & set(children(server.pid)), 20, "replacing the workers")

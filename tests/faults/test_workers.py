@@ -86,7 +86,7 @@ def test_clients_that_do_not_read_replace_no_worker(
     request += "X-Forwarded-Proto: https\r\n\r\n"
 
     with project.serve(variables) as server, ExitStack() as stack:
-        workers = until(lambda: len(children(server.pid)) == 2 and children(server.pid), 20, "both")
+        workers = until(lambda: len(children(server.pid)) == 2 and children(server.pid), 60, "both")
         for _ in range(12):
             client = stack.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

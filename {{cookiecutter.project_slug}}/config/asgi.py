@@ -14,9 +14,10 @@ from config import process
 
 process.role = "server"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_asgi_application()
-# Now, and not in each of the server's processes with its first request.
-import_module(settings.ROOT_URLCONF)
+with process.stoppable():
+    application = get_asgi_application()
+    # Now, and not in each of the server's processes with its first request.
+    import_module(settings.ROOT_URLCONF)
 {% if cookiecutter.server == "daphne" %}
 daphne.end_with_the_reactor()
 {% endif %}

@@ -8,16 +8,20 @@ settings, which a worker loads before it says what it is.
 {% if cookiecutter.task_queue != "none" %}
 import os
 {% endif %}
+import signal
 import sys
 {% if cookiecutter.task_queue != "none" %}
 import tempfile
 {% endif %}
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 {% if cookiecutter.task_queue != "none" %}
 from pathlib import Path
 {% endif %}
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 role: Literal["command", "server", "worker"] = "command"
 # When it began, on the clock that never jumps: at least as long ago as it has been busy.
@@ -52,6 +56,28 @@ def stop(message: str) -> NoReturn:
     sys.stdout.flush()
     print(message, file=sys.stderr, flush=True)
     raise SystemExit(3)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let a signal end the process quietly while its server does not listen yet.
+
+    As the first process of a container it would not even receive it otherwise.
+    """
+    handlers: dict[int, Any] = {}
+    # Workers that load the application by themselves have the handlers of their server.
+    if threading.current_thread() is threading.main_thread() and not checked:
+        numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+        found = {number: signal.getsignal(number) for number in numbers}
+        # A handler that is not Python's own cannot be put back, and is the server's already.
+        handlers = {number: handler for number, handler in found.items() if handler is not None}
+    for number in handlers:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -46,7 +46,7 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         """Start serving; until then no request can have begun."""
         self.began: dict[Any, tuple[float, int]] = {}
-        self.late: set[Any] = set()
+        self.late: dict[Any, float] = {}
         super().init_process()
 
     def accept(self, listener: Any) -> None:
@@ -85,7 +85,7 @@ class Worker(ThreadWorker):
             return super().handle(conn)
         finally:
             del self.began[conn]
-            self.late.discard(conn)
+            self.late.pop(conn, None)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request, whose body is refused if it ends before its length."""
@@ -113,13 +113,13 @@ class Worker(ThreadWorker):
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
             if seconds > self.cfg.timeout and conn not in self.late:
-                self.late.add(conn)
+                self.late[conn] = now
                 message = "A request takes over %s s, and was cut off. It waits here:\n%s"
                 self.log.warning(message, self.cfg.timeout, stack(thread))
                 # Nor does it read any more.
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RDWR)
-            if self.alive and seconds > self.cfg.timeout + STOPPING:
+            if self.alive and now - self.late.get(conn, now) > STOPPING:
                 message = "A request hangs for over %s s: replacing worker. It waits here:\n%s"
                 self.log.critical(message, self.cfg.timeout, stack(thread))
                 self.alive: bool = False

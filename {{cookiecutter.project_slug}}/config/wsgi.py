@@ -10,6 +10,7 @@ from config import process
 
 process.role = "server"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
-# Now, and not in each of the server's processes with its first request.
-import_module(settings.ROOT_URLCONF)
+with process.stoppable():
+    application = get_wsgi_application()
+    # Now, and not in each of the server's processes with its first request.
+    import_module(settings.ROOT_URLCONF)

@@ -2,16 +2,13 @@
 
 import logging
 import pkgutil
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -37,7 +34,7 @@ def check() -> None:
     strict = settings.STARTUP_CHECKS == "strict"
     left = process.started + settings.STARTUP_TIMEOUT - time.monotonic() if strict else 0
     applied: set[tuple[str, str]] = set()
-    with stoppable():
+    with process.stoppable():
         report = wait(left, partial(probes, applied))
     if report.status == "error" and strict:
         process.stop(
@@ -82,26 +79,6 @@ def read_migrations(applied: set[tuple[str, str]]) -> None:
     errors = connections[DEFAULT_DB_ALIAS].wrap_database_errors
     with closing(database.connect(DEFAULT_DB_ALIAS)) as connection, suppress(DatabaseError), errors:
         applied.update(connection.execute("SELECT app, name FROM django_migrations"))
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the process quietly while its server does not listen yet.
-
-    As the first process of a container it would not even receive them otherwise.
-    """
-    handlers: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        # A handler that is not Python's own cannot be put back, and is the server's already.
-        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        handlers = {number: handler for number, handler in found.items() if handler is not None}
-    for number in handlers:
-        signal.signal(number, process.leave)
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def warn_of_unapplied_migrations() -> None:
