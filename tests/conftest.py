@@ -6,14 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.project import Project
 from tests.services import Postgres, Redis, running
-from tools.render import ROOT
+from tools.render import ROOT, command, options
 
 type Cookiecutter = Callable[..., subprocess.CompletedProcess[str]]
 type Projects = Callable[..., Project]
@@ -36,6 +36,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="slow: set CI=true to run it"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell with each failure how the service is rendered again that a test was given."""
+    report = yield
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if report.failed:
+        for answers in given:
+            if isinstance(answers, dict) and answers.keys() <= options().keys():
+                report.sections.append(("it renders again with", command(answers)))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -15,6 +15,7 @@ from tools.render import (
     Answers,
     command,
     complete,
+    context,
     full_product,
     largest,
     options,
@@ -75,7 +76,10 @@ def fences(path: Path) -> list[str]:
 def test_readme_lists_every_option_with_its_values() -> None:
     """The options' table says what cookiecutter.json asks, in its order (U1)."""
     rows = re.findall(r"(?m)^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", README)
+    texts = re.findall(r"(?m)^\| (`\w+`(?:, `\w+`)+) \|", README)
 
+    questions = {name for name in context() if not name.startswith("_")} - set(options())
+    assert set(re.findall(r"\w+", " ".join(texts))) == questions
     expected = [
         (name, ", ".join(json.dumps(value).strip('"') for value in values))
         for name, values in options().items()
@@ -85,11 +89,20 @@ def test_readme_lists_every_option_with_its_values() -> None:
 
 def test_readme_shows_the_tree_that_is_rendered() -> None:
     """Every path in the tree of README is rendered by the default answers (U1)."""
-    paths = re.findall(r"(?m)^[│ ]*[├└]── (\S+)", README)
+    rows = re.findall(r"(?m)^([│ ]*)[├└]── (\S+)", README)
+    rendered = render(complete({}))
+    plain = {"LICENSE", "conftest.py", "requirements-dev.txt", "requirements-update.txt"}
 
-    rendered = {part for path in render(complete({})) for part in path.split("/")}
-    assert paths
-    assert {path.rstrip("/") for path in paths} <= rendered
+    folders: list[str] = []
+    named = []
+    for indent, name in rows:
+        folders[len(indent) // 4 :] = [name]
+        named.append("".join(folders))
+    exist = {f"{path}/"[: len(name)] for path in rendered for name in named}
+    assert named
+    assert [name for name in named if name not in exist] == []
+    top = {path.partition("/")[0] for path in rendered if not path.startswith(".")}
+    assert top - plain == {name.partition("/")[0] for name in named} - {".env.example"}
 
 
 @pytest.mark.parametrize("answers", [*pairwise(), largest()], ids=command)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.linters import lint, module
+from tools import matrix
 from tools.render import ROOT, largest, pairwise, smallest, write
 
 pytestmark = pytest.mark.slow
@@ -33,10 +34,10 @@ console.log(JSON.stringify(findings));
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a service for each pair of answers, numbered."""
+    """Return a folder with a service for each pair of answers, named after them."""
     folder = tmp_path_factory.mktemp("services")
-    for number, answers in enumerate(pairwise()):
-        write(answers, folder / str(number))
+    for answers in pairwise():
+        write(answers, folder / matrix.name(answers))
     return folder
 
 

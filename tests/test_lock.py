@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ LINE = re.compile(
     r"#.*|--requirement requirements\.txt"
     r"|[a-z0-9.-]+==[\w.]+( ; [\w .'=<>]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?"
 )
+
+# What another package loads if it is there, and a server that is a program.
+LOADED = {"hiredis", "httptools", "packaging", "pyuwsgi", "uvloop"}
 
 type Target = dict[str, str]
 
@@ -106,6 +110,38 @@ def test_lock_is_what_resolves(answers: Answers) -> None:
         assert {name: run[name] for name in run.keys() & dev} == {
             name: dev[name] for name in run.keys() & dev
         }
+
+
+@pytest.mark.parametrize("answers", [*pairwise(), smallest(), {}, largest()], ids=command)
+def test_each_direct_dependency_is_used(answers: Answers) -> None:
+    """Nothing is installed that no code, no server's configuration and no image names (T12)."""
+    used = "\n".join(
+        content.decode()
+        for name, (_, content) in render.render(answers).items()
+        if name.endswith((".py", ".ini", "Dockerfile"))
+    )
+
+    unused = {
+        name
+        for name in map(to_name, direct(text(answers, "pyproject.toml"), dev=False))
+        if not any(re.search(rf"\b{module}\b", used) for module in modules()[name])
+    }
+    assert unused <= LOADED
+
+
+def to_name(requirement: Requirement) -> str:
+    """Return the name of what is required, as it stands in a lock."""
+    return canonicalize_name(requirement.name)
+
+
+@cache
+def modules() -> dict[str, set[str]]:
+    """Return the modules that each package of this environment brings."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for module, packages in packages_distributions().items():
+        for package in packages:
+            found[canonicalize_name(package)].add(module)
+    return found
 
 
 def test_lock_of_the_template_is_what_resolves() -> None:

@@ -493,9 +493,20 @@ class TestStart:
 class TestHealth:
     """How health is found out when nothing answers."""
 
-    @pytest.mark.parametrize("name", EACH)
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            {"server": DEFAULT},
+            *(pytest.param({"server": name}, marks=pytest.mark.slow) for name in OTHERS),
+            pytest.param(
+                {"server": DEFAULT, "task_queue": "rabbitmq", "use_elasticsearch": True},
+                marks=pytest.mark.slow,
+            ),
+        ],
+        ids=lambda answers: "-".join(map(str, answers.values())),
+    )
     def test_health_answers_in_time_when_nothing_else_does(
-        self, name: str, projects: Projects, variables: dict[str, str]
+        self, answers: dict[str, str | bool], projects: Projects, variables: dict[str, str]
     ) -> None:
         """Everything black-holed, a burst is answered within 2.5 s, and others go on (H5)."""
         with black_hole() as hole, website() as api, mute() as silent:
@@ -503,12 +514,14 @@ class TestHealth:
                 **variables,
                 "DATABASE_URL": f"postgres://127.0.0.1:{hole}/it",
                 "REDIS_URL": f"redis://127.0.0.1:{hole}/0",
+                "CELERY_BROKER_URL": f"amqp://127.0.0.1:{hole}//",
+                "ELASTICSEARCH_URL": f"http://127.0.0.1:{hole}",
                 "EXTERNAL_SERVICES": f"api={api.url}/, silent=http://127.0.0.1:{silent}/",
                 "STARTUP_CHECKS": "warn",
             }
 
             with (
-                projects(server=name).serve(environment) as server,
+                projects(**answers).serve(environment) as server,
                 ThreadPoolExecutor(60) as clients,
             ):
                 # A busy machine may be late for another reason, but not three times.
@@ -520,10 +533,10 @@ class TestHealth:
                     time.sleep(0.2)
                     paths = ["/__lbheartbeat__", "/trial/scheme"]
                     others = max(timed(server, path) for path in paths * 3)
-                    answers = [each.result() for each in burst]
-                    slowest = max(answer.elapsed.total_seconds() for answer in answers)
+                    healths = [each.result() for each in burst]
+                    slowest = max(health.elapsed.total_seconds() for health in healths)
                     asked = len(api.requests) - before
-                    assert {answer.status_code for answer in answers} == {503}
+                    assert {health.status_code for health in healths} == {503}
                     if slowest < 2.5 and others < 1:
                         break
 

@@ -531,7 +531,7 @@ def main() -> None:
     for text in explained(failures):
         print(text)
     print(f"\nIn {time.monotonic() - began:.0f} s:")
-    print(f"{len(services) - len(failures)} passed, {len(failures)} failed")
+    print(f"{len(services):,} checked, {len(failures):,} failed")
     sys.exit(bool(failures))
 
 

@@ -63,6 +63,7 @@ FAULTS = (
     ),
     Fault("Redis is stopped", (200,), 1, OFF, 1),
     Fault("Redis hangs", (200,), 1, OFF, 2),
+    Fault("Packets to Redis are lost", (200,), 1, OFF, 2),
     Fault("Redis is full", (200,), 1, ("Redis refuses what the cache asks of it",), 1),
     Fault("Redis has another password", (200,), 1, OFF, 2),
     Fault("RabbitMQ is stopped, and started again", (201,), 5, ("in on_commit()",), 5),
@@ -80,6 +81,7 @@ FAULTS = (
     Fault("200 clients send headers slowly", (200,), 2, (), 0),
     Fault("200 clients send bodies slowly, behind nginx", (200,), 2, (), 0),
     Fault("10,000 connections are idle", (200,), 3, (), 0),
+    Fault("Clients send what is malformed or too large", (200,), 2, (), 0),
 )
 
 

@@ -158,6 +158,35 @@ def test_a_malformed_request_is_refused(world: World, what: str) -> None:
 
 
 @contextmanager
+def sending(world: World) -> Iterator[None]:
+    """Send all of that again and again."""
+    done = threading.Event()
+
+    def send() -> None:
+        while not done.is_set():
+            for request, _ in MALFORMED.values():
+                ask(world.server, request.replace(b"TOKEN", world.token.encode()))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_malformed_requests_keep_nobody_waiting(world: World, record: Record) -> None:
+    """Whoever sends what is malformed or too large takes nothing from others (H9)."""
+    fault = find("Clients send what is malformed or too large")
+
+    request = getting(world.server, "/trial/scheme")
+    outcome = endure(fault, world.server, request, partial(sending, world))
+
+    record(fault, outcome)
+
+
+@contextmanager
 def connected(address: tuple[str, int], number: int) -> Iterator[list[socket.socket]]:
     """Yield so many connections."""
     with ExitStack() as stack:

@@ -187,6 +187,7 @@ FAULTS: list[tuple[str, str, Callable[[World], AbstractContextManager[object]], 
     ("A statement is slow", WORK, slow, 9),
     ("Redis is stopped", CACHE, lambda world: world.redis.stopped(), 2),
     ("Redis hangs", CACHE, lambda world: world.redis.frozen(), 2),
+    ("Packets to Redis are lost", CACHE, lambda world: unreachable(world.redis.port), 4),
     ("Redis is full", CACHE, full, 1),
     ("Redis has another password", CACHE, another_password, 2),
 ]

@@ -84,14 +84,19 @@ def test_a_start_that_loads_ends_when_told(
     assert not running
 
 
-def test_a_start_that_waits_ends_at_hang_up(projects: Projects, variables: dict[str, str]) -> None:
+@pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_start_that_waits_ends_at_hang_up(
+    name: str, first: bool, projects: Projects, variables: dict[str, str]
+) -> None:
     """SIGHUP ends the process while it waits for the database, as other signals do (H3, H9)."""
-    lost = f"postgres://127.0.0.1:{free_port()}/it"
+    lost = {**variables, "DATABASE_URL": f"postgres://127.0.0.1:{free_port()}/it"}
 
-    server = projects(server="gunicorn", use_redis=False).start({**variables, "DATABASE_URL": lost})
+    project = projects(server=name, use_redis=False)
+    server = project.start(lost, prefix=namespace() if first else ())
     try:
         until(lambda: "Waiting up to" in server.output, 60, "waiting for the database")
-        status = tell(server, signal.SIGHUP, first=False)
+        status = tell(server, signal.SIGHUP, first=first)
         running = left(server)
     finally:
         server.stop()
@@ -131,7 +136,7 @@ def test_a_migration_that_waits_ends_when_told(
 @pytest.mark.parametrize("first", [False, True], ids=["child", "pid-1"])
 @pytest.mark.parametrize(
     ("name", "number"),
-    [("gunicorn", signal.SIGINT), *((name, signal.SIGTERM) for name in SERVERS)],
+    [(name, number) for name in SERVERS for number in (signal.SIGINT, signal.SIGTERM)],
 )
 def test_a_service_that_listens_ends_when_told(
     name: str, number: int, first: bool, projects: Projects, variables: dict[str, str]

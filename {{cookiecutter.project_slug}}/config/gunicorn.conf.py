@@ -18,6 +18,9 @@ import os
 import signal
 import sys
 from pathlib import Path
+{% if cookiecutter.server == "uvicorn" %}
+from types import FrameType
+{% endif %}
 from typing import Any
 {% if cookiecutter.server == "gunicorn" %}
 
@@ -47,6 +50,10 @@ class Worker(UvicornWorker):
         """Serve, with log lines in the shape that all others have."""
         logging.getLogger("uvicorn.error").propagate = True
         super().init_process()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End at once, as SIGINT to gunicorn means: uvicorn would go on until it is killed."""
+        os._exit(0)
 
 
 wsgi_app = "config.asgi:application"

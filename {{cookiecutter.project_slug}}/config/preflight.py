@@ -16,7 +16,7 @@ from config import process
 python = str(Path(sys.prefix) / "bin/python")
 command = [python, "manage.py", "check_dependencies", "--startup"]
 with subprocess.Popen(command, cwd=Path(__file__).parent.parent) as child:  # noqa: S603
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: child.send_signal(number))
     status = child.wait()
 if status:
