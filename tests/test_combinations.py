@@ -19,6 +19,7 @@ import yaml
 
 from tests.services import find
 from tools import matrix, render
+from tools.checks import not_locked
 from tools.render import ROOT, Answers, complete, environment, largest, options, pairwise, smallest
 
 LISTS = ROOT / "tests" / "filelists"
@@ -234,12 +235,16 @@ def test_list_of_files(which: Callable[[], Answers]) -> None:
 class TestTests:
     """What comes with a service to test it."""
 
-    def test_own_tests_pass(self, service: Service) -> None:
-        """The tests that come with a service pass as they are (T14)."""
-        # With the plugins that a service installs, without those of the template's own tests.
+    def test_own_tests_pass(self, service: Service, tmp_path: Path) -> None:
+        """The tests that come with a service pass as they are, with what it locks (T12, T14)."""
+        locks = service.files["requirements.txt"] + service.files["requirements-dev.txt"]
+        missing = dict.fromkeys(sorted(not_locked(locks)))
+        (tmp_path / "sitecustomize.py").write_text(f"import sys\n\nsys.modules.update({missing})\n")
+        # Nor has it the plugins of the template's own tests.
         plugins = ["-p", "pytest_env.plugin", "-p", "pytest_django.plugin"]
         command = ["pytest", "-q", *plugins, "-p", "no:cacheprovider"]
-        assert service.run(*command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="true") == ""
+        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "true", "PYTHONPATH": str(tmp_path)}
+        assert service.run(*command, **alone) == ""
 
 
 class TestTypes:
