@@ -78,6 +78,7 @@ FAULTS = (
     ),
     Fault("A worker is killed with -9", (200, 0), 2, ("was sent SIGKILL",), 3),
     Fault("A request hangs", (0,), 60, ("A request hangs", "WORKER TIMEOUT"), 0),
+    Fault("Tokens come from a replica whose clock is five minutes off", (200,), 1, (), 0),
     Fault("200 clients send headers slowly", (200,), 2, (), 0),
     Fault("200 clients send bodies slowly, behind nginx", (200,), 2, (), 0),
     Fault("10,000 connections are idle", (200,), 3, (), 0),
