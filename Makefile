@@ -50,7 +50,9 @@ variables: install ## Document the variables that settings.py of the service dec
 filelists: install ## List the files of the smallest and the largest service
 	$(BIN)/python -m tools.filelists
 
-pictures: install ## Take the pictures of README anew, with Chromium
+pictures: install ## Take the pictures of README anew, with Chromium, Prometheus and npm
+	npm install --silent --no-save --no-package-lock --ignore-scripts --prefix build/pictures \
+		@grafana/data@13.2.2 @grafana/ui@13.2.2 esbuild@0.28.2 react@19.3.1 react-dom@19.3.1
 	$(BIN)/python -m tools.pictures
 
 release: install ## Tag the commit with the version that pyproject.toml and CHANGELOG.md name

@@ -22,6 +22,7 @@ import boto3
 import psycopg
 import pytest
 import redis
+import requests
 
 from tools.render import ROOT
 
@@ -535,3 +536,32 @@ def website() -> Iterator[Website]:
         site.server.shutdown()
         site.server.server_close()
         thread.join()
+
+
+class Prometheus(Process):
+    """A Prometheus that scrapes a service every second."""
+
+    def __init__(self, folder: Path, target: int) -> None:
+        self.port = free_port()
+        source = folder / "deploy/prometheus"
+        text = (source / "prometheus.yaml").read_text()
+        text = text.replace("web:8000", f"127.0.0.1:{target}").replace("15s", "1s")
+        (source / "trial.yaml").write_text(text)
+        arguments = [
+            "--config.file=trial.yaml",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        program = find("prometheus", "prometheus")
+        super().__init__([program, *arguments], source, os.environ, folder / "prometheus.log")
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """Return what the API answers, or nothing while it starts."""
+        assert self.running, self.output
+        try:
+            answer = requests.get(
+                f"http://127.0.0.1:{self.port}/api/v1/{path}", params=parameters, timeout=30
+            )
+        except (requests.ConnectionError, requests.Timeout):
+            return None
+        return answer.json().get("data") if answer.status_code == 200 else None

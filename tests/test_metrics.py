@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import yaml
 
 from tests.project import PRODUCTION, Project
-from tests.services import Process, Redis, find, free_port, running, until
+from tests.services import Prometheus, Redis, find, running, until
 from tools.render import largest, options, write
 
 
@@ -103,14 +102,22 @@ def rules(folder: Path) -> list[dict[str, str]]:
     return [rule for group in found["groups"] for rule in group["rules"]]
 
 
-def queries(folder: Path) -> list[str]:
-    """Return the queries of a service's dashboard, as Grafana would send them."""
-    dashboard = json.loads((folder / "deploy/grafana/dashboard.json").read_text())
-    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    return [
-        query.replace("$job", "example-service").replace("$__rate_interval", "10s")
-        for query in found
-    ]
+def panels(folder: Path) -> list[dict[str, Any]]:
+    """Return the panels of a service's dashboard, with queries as Grafana would send them."""
+    dashboard = (folder / "deploy/grafana/dashboard.json").read_text()
+    found = dashboard.replace("$job", "example-service").replace("$__rate_interval", "10s")
+    return list(json.loads(found)["panels"])
+
+
+def test_only_what_has_a_limit_is_red(tmp_path: Path) -> None:
+    """A number gets its colours from limits of its own: Grafana's own are red from 80 on (O3)."""
+    write({"use_prometheus": True}, tmp_path)
+
+    numbers = [panel for panel in panels(tmp_path) if panel["type"] == "stat"]
+
+    assert numbers
+    for panel in numbers:
+        assert {"color", "thresholds"} & panel["fieldConfig"]["defaults"].keys(), panel["title"]
 
 
 def test_alerts_fire_when_they_ought_to(tmp_path: Path) -> None:
@@ -130,35 +137,6 @@ def test_alerts_fire_when_they_ought_to(tmp_path: Path) -> None:
         assert f"alertname: {rule['alert']}\n" in tested
 
 
-class Prometheus(Process):
-    """A Prometheus that scrapes a service every second."""
-
-    def __init__(self, folder: Path, target: int) -> None:
-        self.port = free_port()
-        source = folder / "deploy/prometheus"
-        text = (source / "prometheus.yaml").read_text()
-        text = text.replace("web:8000", f"127.0.0.1:{target}").replace("15s", "1s")
-        (source / "trial.yaml").write_text(text)
-        arguments = [
-            "--config.file=trial.yaml",
-            f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{self.port}",
-        ]
-        program = find("prometheus", "prometheus")
-        super().__init__([program, *arguments], source, os.environ, folder / "prometheus.log")
-
-    def ask(self, path: str, **parameters: str) -> Any:
-        """Return what the API answers, or nothing while it starts."""
-        assert self.running, self.output
-        try:
-            answer = requests.get(
-                f"http://127.0.0.1:{self.port}/api/v1/{path}", params=parameters, timeout=30
-            )
-        except (requests.ConnectionError, requests.Timeout):
-            return None
-        return answer.json().get("data") if answer.status_code == 200 else None
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", options()["server"])
 def test_a_real_prometheus_finds_all_that_is_asked_for(name: str, tmp_path: Path) -> None:
@@ -173,9 +151,10 @@ def test_a_real_prometheus_finds_all_that_is_asked_for(name: str, tmp_path: Path
                 for path in ("/trial/enter", "/trial/remember?value=1", "/trial/who"):
                     assert server.get(path).status_code == 200
                 return [
-                    query
-                    for query in queries(tmp_path)
-                    if not (prometheus.ask("query", query=query) or {}).get("result")
+                    target["expr"]
+                    for panel in panels(tmp_path)
+                    for target in panel["targets"]
+                    if not (prometheus.ask("query", query=target["expr"]) or {}).get("result")
                 ]
 
             try:
