@@ -12,7 +12,7 @@ import pytest
 
 from tests.services import find
 from tests.test_pipelines import FOLLOWING, elsewhere, jobs
-from tools.render import Answers, complete, largest, options, smallest
+from tools.render import ROOT, Answers, complete, largest, options, smallest, write
 
 pytestmark = pytest.mark.slow
 
@@ -116,9 +116,33 @@ def start(template: Path, folder: Path, answers: Answers) -> tuple[Path, Path]:
     return copy, service
 
 
-@pytest.mark.parametrize(
+CHOICES = pytest.mark.parametrize(
     "answers", [dict, smallest, largest], ids=["default", "smallest", "largest"]
 )
+
+
+def update(service: Path) -> None:
+    """Let a service follow its template, and find it without a conflict and sound."""
+    run(service, "cruft", "update", "--skip-apply-ask", "--allow-untracked-files")
+
+    assert not list(service.rglob("*.rej"))
+    assert "<<<<<<<" not in "".join(files(service).values())
+    run(service, "ruff", "check", "--no-cache")
+    run(service, "pytest", "-q", "-p", "no:cacheprovider")
+
+
+def files(service: Path) -> dict[str, str]:
+    """Return the text of each file of a service, by its path, but for what links it."""
+    return {
+        name: (service / name).read_text()
+        for name in run(service, "git", "ls-files", "--cached", "--others", "--exclude-standard")
+        .strip()
+        .splitlines()
+        if name != ".cruft.json" and (service / name).exists()
+    }
+
+
+@CHOICES
 def test_a_service_follows_its_template(
     answers: Callable[[], Answers], template: Path, tmp_path: Path
 ) -> None:
@@ -127,14 +151,8 @@ def test_a_service_follows_its_template(
     work(service)
     release(copy)
 
-    run(service, "cruft", "update", "--skip-apply-ask", "--allow-untracked-files")
+    update(service)
 
-    assert not list(service.rglob("*.rej"))
-    assert "<<<<<<<" not in "".join(
-        path.read_text()
-        for path in service.rglob("*")
-        if path.is_file() and ".git" not in path.parts
-    )
     settings = (service / "config/settings.py").read_text()
     assert all(
         line in settings for line in ("apps.orders", "USE_THOUSAND_SEPARATOR", "APPEND_SLASH")
@@ -145,8 +163,37 @@ def test_a_service_follows_its_template(
     assert (service / "templates/403.html").exists()
     assert not (service / ".editorconfig").exists()
     assert not (service / "config/uwsgi_new.py").exists()
-    run(service, "ruff", "check", "--no-cache")
-    run(service, "pytest", "-q", "-p", "no:cacheprovider")
+
+
+@CHOICES
+def test_a_service_of_the_last_release_follows(
+    answers: Callable[[], Answers], template: Path, tmp_path: Path
+) -> None:
+    """It becomes what the team's work on a new service would have made (T13)."""
+    # Of a commit that is released itself, the release before.
+    tag = subprocess.run(
+        ["git", "describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    if not tag:
+        pytest.skip("No release before this commit is tagged in this clone")
+    past, fresh = tmp_path / "past", tmp_path / "fresh"
+    past.mkdir()
+    subprocess.run(f"git archive {tag} | tar -x -C {past}", cwd=ROOT, shell=True, check=True)
+    copy, service = start(past, tmp_path, answers())
+    work(service)
+    run(copy, "git", "rm", "-r", "--quiet", ".")
+    run(copy, "cp", "-r", f"{template}/.", ".")
+    commit(copy, "Now")
+    write(answers(), fresh)
+    run(fresh, "git", "init", "--quiet", "--initial-branch=main")
+    work(fresh)
+
+    update(service)
+
+    assert files(service) == files(fresh)
 
 
 def work_of_pipeline(
