@@ -171,6 +171,35 @@ def test_number_of_combinations_is_that_of_the_matrix() -> None:
     assert [name for name in options() if f"`{name}`" in how] == list(APART)
 
 
+def test_template_is_no_larger_than_contributors_read() -> None:
+    """What makes a template hard to read is counted, and stays within bounds (T8)."""
+    size = section((ROOT / "CONTRIBUTING.md").read_text(), "How large it may get")
+    bounds = dict(re.findall(r"(?m)^\| ([a-z].+) \| (\d+) \|$", size))
+    texts = {file.path: file.content.decode() for file in sources() if file.template}
+    conditions = {
+        path: len(re.findall(r"\{% (?:el)?if ", text))
+        for path, text in texts.items()
+        if path != ".env.example" and not path.startswith("requirements")
+    }
+    settings = render(largest(), only="config/settings.py")["config/settings.py"][1]
+    hooks = [path.read_text() for path in (ROOT / "hooks").glob("*_gen_project.py")]
+
+    counted = {
+        "files with a condition, among a hundred": 100
+        * len([path for path, count in conditions.items() if count])
+        / len(sources()),
+        "conditions in all of them": sum(conditions.values()),
+        "files that name the same option": max(
+            len([path for path, text in texts.items() if f"cookiecutter.{name} " in text])
+            for name in options()
+        ),
+        "lines of a hook": max(len(hook.splitlines()) for hook in hooks),
+        "lines of `settings.py` in the largest service": len(settings.splitlines()),
+    }
+    assert bounds.keys() == counted.keys()
+    assert {what: count for what, count in counted.items() if count > int(bounds[what])} == {}
+
+
 def test_readme_names_tests_that_exist() -> None:
     """Every guarantee names a test that shows it (U1)."""
     code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
