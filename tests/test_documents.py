@@ -38,7 +38,7 @@ RUN_BY = {
     r"python manage\.py createsuperuser": ("test_trial.py", "--no-input"),
     r"curl -s -H \"Authorization: .+": ("test_trial.py", 'section(readme, "API")'),
     r"rm -r apps/notes|sed .+": ("test_example.py", "## Example"),
-    r"make image": ("test_pipelines.py", '"make image"'),
+    r"make image": ("test_trial.py", 'build == "make image"'),
     r"make (up|down)": ("test_compose.py", 'project.run("make", "up")'),
     r"DOMAIN=\S+ make up-tls": ("test_tls.py", 'site.run("make", "up-tls")'),
     r"export COMPOSE_FILE=.+": ("test_tls.py", '"COMPOSE_FILE": "compose.yaml:compose.tls.yaml"'),

@@ -1,103 +1,100 @@
-"""A newcomer follows the READMEs, from their first command to a change of one's own."""
+"""A newcomer follows the READMEs on a clean machine, from their first command to an image."""
 
-import os
-import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.containers import container, docker, require_docker, run, unique
 from tests.documents import commands, section
-from tests.services import Process, find, free_port, until
+from tests.services import find, until
 from tools.render import ROOT
 
 pytestmark = pytest.mark.slow
 
 type Shell = Callable[..., str]
 
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Return the port that stands for 8000 here."""
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def folder(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a fresh copy of the template."""
-    copy = tmp_path_factory.mktemp("trial") / "template"
-    shutil.copytree(template, copy)
-    return copy
+# What the README asks for, and curl, which it shows answers with.
+MACHINE = """
+FROM python:3.13-slim
+RUN apt-get update --quiet=2 \\
+    && apt-get install --quiet=2 --yes --no-install-recommends curl git make > /dev/null
+RUN useradd --create-home newcomer
+USER newcomer
+COPY --chown=newcomer . /home/newcomer/template
+WORKDIR /home/newcomer/template
+"""
+SERVICE = "build/demo/example_service"
 
 
 @pytest.fixture(scope="module")
-def demo(folder: Path, port: int) -> Iterator[Process]:
-    """Run the first command of the template's README until it serves."""
-    find("make", "make")
+def machine(template: Path) -> Iterator[str]:
+    """Run a container with a fresh copy of the template, and nothing that it could use unsaid."""
+    require_docker()
+    tag = unique("machine")
+    docker("build", "--quiet", f"--tag={tag}", "--file=-", str(template), input=MACHINE)
+    try:
+        with container(tag, "sleep", "infinity", options=("--init",)) as name:
+            yield name
+    finally:
+        docker("image", "rm", "--force", tag)
+
+
+@pytest.fixture(scope="module")
+def demo(machine: str) -> Iterator[str]:
+    """Run the first command of the template's README until it serves, and end it by Ctrl-C."""
     first, *_ = commands((ROOT / "README.md").read_text())
     assert first == "make demo"
-    process = Process(
-        # As the service's README says how to take another port: this ends with its make run.
-        [*first.split(), f"PORT={port}"],
-        folder,
-        {**os.environ, "PYTHON": sys.executable},
-        folder.parent / "demo.log",
-    )
+    script = f"echo $$ > ../demo.pid; exec {first} > ../demo.log 2>&1"
+    docker("exec", "--detach", machine, "setsid", "sh", "-c", script)
+
+    def said() -> str:
+        return run("exec", machine, "cat", "../demo.log").stdout
+
+    def runs() -> bool:
+        return run("exec", machine, "sh", "-c", "kill -0 $(cat ../demo.pid)").returncode == 0
 
     def serves() -> bool:
-        assert process.running, process.output
-        return f"Serving at http://127.0.0.1:{port}" in process.output
+        if "Serving at http://127.0.0.1:8000" in said():
+            return True
+        assert runs(), said()
+        return False
 
-    try:
-        until(serves, 600, "the demo")
-        yield process
-        # What Ctrl-C does.
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
-    finally:
-        process.stop()
-
-
-@pytest.fixture(scope="module")
-def service(demo: Process, folder: Path) -> Path:
-    """Return the folder of the service that the demo has rendered."""
-    return folder / "build/demo/example_service"
+    until(lambda: run("exec", machine, "test", "-s", "../demo.pid").returncode == 0, 30, "a shell")
+    until(serves, 600, "the demo")
+    yield machine
+    docker("exec", machine, "sh", "-c", "kill -INT -$(cat ../demo.pid)")
+    until(lambda: not runs(), 30, "the end of the demo")
 
 
 @pytest.fixture(scope="module")
-def shell(service: Path, port: int) -> Shell:
+def shell(demo: str) -> Shell:
     """Return a function that runs commands of the service's README as its reader would."""
-    find("curl", "curl")
 
-    def run(*commands: str, **variables: str) -> str:
-        script = "\n".join([". .venv/bin/activate", *commands]).replace(":8000", f":{port}")
-        done = subprocess.run(
-            ["sh", "-ec", script],
-            cwd=service,
-            env={**os.environ, "PYTHON": sys.executable, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-        )
+    def run_there(*commands: str, **variables: str) -> str:
+        script = "\n".join(["set -e", f"cd {SERVICE}", ". .venv/bin/activate", *commands])
+        environment = [f"--env={name}={value}" for name, value in variables.items()]
+        done = run("exec", *environment, demo, "sh", "-c", f"exec 2>&1\n{script}", timeout=600)
         assert done.returncode == 0, f"{script}\n{done.stdout}"
         return done.stdout
 
-    return run
+    return run_there
 
 
-def test_a_model_is_changed_as_documented(service: Path, shell: Shell) -> None:
+@pytest.fixture(scope="module")
+def readme(shell: Shell) -> str:
+    """Return the README of the service that the demo has rendered."""
+    return shell("cat README.md")
+
+
+def test_a_model_is_changed_as_documented(shell: Shell, readme: str) -> None:
     """A new field gets its migration, and all checks pass (U1, T14)."""
-    migrate, check, _ = commands(section((service / "README.md").read_text(), "Development"))
-    model = service / "apps/notes/models.py"
+    migrate, check, _ = commands(section(readme, "Development"))
     title = "    title = models.CharField("
-    text = model.read_text()
-    assert title in text
+    field = "    done = models.BooleanField(default=False)"
 
-    model.write_text(text.replace(title, f"    done = models.BooleanField(default=False)\n{title}"))
+    shell(f"sed -i 's/^{title}/{field}\\n&/' apps/notes/models.py")
     migrated = shell(migrate)
     checked = shell(check)
 
@@ -107,9 +104,8 @@ def test_a_model_is_changed_as_documented(service: Path, shell: Shell) -> None:
     assert "No changes detected" in checked
 
 
-def test_service_answers_as_documented(service: Path, shell: Shell) -> None:
+def test_service_answers_as_documented(shell: Shell, readme: str) -> None:
     """What README shows of users, health and API is what comes back (U1, T14)."""
-    readme = (service / "README.md").read_text()
     *_, add = commands(section(readme, "Development"))
     names = {"USERNAME": "somebody", "EMAIL": "a@example.com", "PASSWORD": "a long password"}
     variables = {f"DJANGO_SUPERUSER_{name}": value for name, value in names.items()}
@@ -121,3 +117,27 @@ def test_service_answers_as_documented(service: Path, shell: Shell) -> None:
     assert health.startswith('{"status": "ok", "dependencies": {"database": {"status": "ok"')
     assert check.splitlines()[0].split() == ["DEPENDENCY", "STATE", "ADDRESS", "REASON"]
     assert '"somebody"' in me
+
+
+def test_an_image_is_built_of_what_was_changed(demo: str, readme: str, tmp_path: Path) -> None:
+    """The folder of a service that was worked on makes an image that holds the work (U1, D1)."""
+    build, *_ = commands(section(readme, "Deployment"))
+    assert build == "make image"
+    docker("cp", f"{demo}:/home/newcomer/template/{SERVICE}", str(tmp_path))
+    tag = unique("trial")
+
+    # A client of Docker is the one thing that this clean machine lacks.
+    done = subprocess.run(
+        [find("make", "make"), "image", f"IMAGE={tag}"],
+        cwd=tmp_path / "example_service",
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        migrations = docker("run", "--rm", "--entrypoint=ls", tag, "apps/notes/migrations")
+        assert "0002_note_done.py" in migrations
+    finally:
+        docker("image", "rm", "--force", tag)
