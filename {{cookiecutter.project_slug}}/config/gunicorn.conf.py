@@ -1,4 +1,4 @@
-"""How gunicorn runs this service; it reads WEB_CONCURRENCY and GUNICORN_CMD_ARGS by itself.
+"""How gunicorn runs this service; GUNICORN_CMD_ARGS overrides what stands here.
 
 https://gunicorn.org/reference/settings/
 """

@@ -37,7 +37,7 @@ class NoteIn(BaseModel):
 
 
 class NoteOut(ModelSchema):
-    """A note; its words are counted some time after it was saved."""
+    """A note, and how many words it has."""
 
     class Meta:
         """Names the fields."""

@@ -25,7 +25,7 @@ class Text(serializers.CharField):
 
 
 class NoteSerializer(serializers.ModelSerializer[Note]):
-    """A note; its words are counted some time after it was saved."""
+    """A note, and how many words it has."""
 
     serializer_field_mapping = {  # noqa: RUF012
         **serializers.ModelSerializer.serializer_field_mapping,

@@ -24,7 +24,8 @@ def test_a_program_calls_in_the_name_of_a_user(client: Client, user: User) -> No
     assert response.json()["username"] == "somebody"
 
 
-def test_names_of_headers_are_what_any_server_takes(client: Client, user: User) -> None:
+def test_names_of_headers_are_plain_texts(client: Client, user: User) -> None:
+    """wsgiref, which serves while developing, refuses a member of an enumeration."""
     answered = client.get(ME, headers={"authorization": f"Bearer {tokens.make(user)}"})
     refused = client.get(ME)
 
