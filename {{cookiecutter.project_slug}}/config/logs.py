@@ -21,18 +21,23 @@ from dockerflow.logging import MozlogFormatter, request_id_context
 {% endif %}
 
 # What load balancers and monitoring call over and over.
+HEALTH_PATHS = {"/health", "/health/", "/common/health", "/common/health/"}
 {% if cookiecutter.use_prometheus %}
-QUIET = re.compile(r"/((common/)?health/?|__\w+__/?|metrics)")
+QUIET = re.compile(r"/(__\w+__/?|metrics)")
 {% else %}
-QUIET = re.compile(r"/((common/)?health/?|__\w+__/?)")
+QUIET = re.compile(r"/__\w+__/?")
 {% endif %}
 # What others attach to a record may show secrets: a query string, arguments of a task.
 ATTACHED = ("data", "request", "response", "server_time")
 
 
 def is_quiet(path: str) -> bool:
+{% if cookiecutter.error_tracking == "sentry" %}
     """Return whether requests for a path are worth neither a line nor a trace."""
-    return QUIET.fullmatch(path) is not None
+{% else %}
+    """Return whether requests for a path are worth no line."""
+{% endif %}
+    return path in HEALTH_PATHS or QUIET.fullmatch(path) is not None
 {% if cookiecutter.logging == "structlog" %}
 
 

@@ -1,5 +1,6 @@
 """What Prometheus reads at /metrics: requests, queries, and the state of each dependency."""
 
+import asyncio
 {% if cookiecutter.server != "daphne" %}
 import atexit
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 {% endif %}
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotFound
@@ -136,7 +137,7 @@ class MetricsMiddleware:
     async def respond(self, request: HttpRequest) -> HttpResponseBase:
         """Do the same without blocking the event loop."""
         if request.path_info == "/metrics":
-            return await sync_to_async(answer, thread_sensitive=False)(request)
+            return await asyncio.to_thread(answer, request)
         began = time.perf_counter()
         response: HttpResponseBase = await self.get_response(request)
         observe(request, response, time.perf_counter() - began)

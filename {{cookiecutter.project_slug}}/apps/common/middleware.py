@@ -31,7 +31,6 @@ from config import logs
 type GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 type View = Callable[[HttpRequest], HttpResponseBase]
 
-HEALTH_PATHS = {"/health", "/health/", "/common/health", "/common/health/"}
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 summaries = logging.getLogger("request.summary")
@@ -160,7 +159,7 @@ class HealthMiddleware:
 
 def find(path: str) -> View | None:
     """Return what answers a health path of this service or of Dockerflow."""
-    if path in HEALTH_PATHS:
+    if path in logs.HEALTH_PATHS:
         return answer
     if path.startswith("/__error__") and not settings.DEBUG:
         return refuse

@@ -36,7 +36,7 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse:
 def unavailable(request: HttpRequest) -> HttpResponse:
     """Return that the service is back soon: to programs as a problem, to people as a page."""
 {% if cookiecutter.api != "none" %}
-    if request.path_info.startswith("/api/"):
+    if problems.is_call(request):
         return problems.response(503, "The database does not serve now.", headers=HEADERS)
 {% endif %}
     return pages.page(request, 503, HEADERS)

@@ -66,22 +66,27 @@ def describe(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def is_call(request: HttpRequest) -> bool:
+    """Return whether a program asks, to whom a page would say nothing."""
+    return request.path_info.startswith("/api/")
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return that a request is malformed: to programs as a problem, to people as a page."""
-    if request.path_info.startswith("/api/"):
+    if is_call(request):
         return response(400)
     return defaults.bad_request(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return that there is nothing here: to programs as a problem, to people as a page."""
-    if request.path_info.startswith("/api/"):
+    if is_call(request):
         return response(404)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return that something is broken: to programs as a problem, to people as a page."""
-    if request.path_info.startswith("/api/"):
+    if is_call(request):
         return response(500)
     return pages.server_error(request)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from apps.common import startup as checks
+from apps.common import startup
 
 
 class Command(BaseCommand):
@@ -28,12 +28,12 @@ class Command(BaseCommand):
             help="do what a server does before it starts, by STARTUP_CHECKS and STARTUP_TIMEOUT",
         )
 
-    def handle(self, *args: Any, wait: float, startup: bool, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         """Print the table."""
-        if startup:
-            checks.check()
+        if options["startup"]:
+            startup.check()
             return
-        report = checks.wait(wait)
+        report = startup.wait(options["wait"])
         self.stdout.write(report.table())
         if report.status == "error":
             raise SystemExit(1)
