@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from tests.project import HOST, PRODUCTION, Project, Server
-from tests.services import Process, Redis, black_hole, mute, running, until
+from tests.services import Process, Redis, black_hole, free_port, mute, running, until
 from tests.test_servers import children
 
 SECRET = "s3cr3t-0f-s0me0ne"
@@ -333,6 +333,27 @@ def test_nothing_is_reported_without_a_key(tmp_path: Path) -> None:
 
     assert answer.status_code == 500
     assert tracker.bodies == []
+
+
+@pytest.mark.slow
+def test_a_crash_is_told_in_the_lines_of_the_service(tmp_path: Path) -> None:
+    """A command that crashes logs nothing without a key, and with one each failure once (O1)."""
+    project = make("bugsnag", "none", "gunicorn", tmp_path)
+    crash = ("shell", "--command", "raise RuntimeError('The command fails')")
+    nowhere = variables("bugsnag", free_port())
+
+    def run(**changed: str) -> list[str]:
+        environment = {**settings(tmp_path), **nowhere, **changed}
+        done = project.manage(*crash, variables=environment, check=False)
+        assert done.returncode == 1
+        assert "\nRuntimeError: The command fails\n" in done.stdout
+        return [line for line in done.stdout.splitlines() if "bugsnag" in line.lower()]
+
+    assert run(BUGSNAG_API_KEY="") == []
+    (line,) = run()
+    told = json.loads(line)
+    assert told["event"].startswith("Notifying Bugsnag failed")
+    assert not {"asctime", "message"} & set(told)
 
 
 @pytest.mark.slow

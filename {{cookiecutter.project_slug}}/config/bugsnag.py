@@ -20,6 +20,8 @@ from django.tasks.signals import task_finished
 
 from config import logs
 
+# From its import on, the library reports what ends the process, even without a key.
+bugsnag.configuration.auto_notify = False
 # How many reports may be on their way at the same time.
 senders = threading.BoundedSemaphore(4)
 # How long one may take, in seconds.
@@ -51,6 +53,7 @@ def configure(api_key: str, *, endpoint: str, environment: str, release: str) ->
         api_key=api_key,
         app_version=release or None,
         auto_capture_sessions=False,
+        auto_notify=True,
         delivery=Delivery(),
         endpoint=endpoint or None,
         max_breadcrumbs=0,

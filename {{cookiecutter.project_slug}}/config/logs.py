@@ -171,6 +171,10 @@ def configuration(level: str, *, readable: bool = False) -> dict[str, Any]:
             # While developing, the server's own lines are enough.
             "request.summary": {"level": "CRITICAL" if readable else level},
             "django.server": {"handlers": [], "level": level, "propagate": True},
+{% if cookiecutter.error_tracking == "bugsnag" %}
+            # It would print its own as text, too.
+            "bugsnag": {"handlers": [], "level": level, "propagate": True},
+{% endif %}
 {% if cookiecutter.__celery %}
             # It would print what tasks are called with, which may be secret.
             "celery.pool": {"level": "INFO"},
