@@ -1,6 +1,11 @@
 #!/bin/sh
+{% if cookiecutter.task_queue == "none" %}
+# Migrates if DJANGO_MANAGEPY_MIGRATE says so, then becomes the command; a server waits for its
+# dependencies by itself.
+{% else %}
 # Migrates if DJANGO_MANAGEPY_MIGRATE says so, then becomes the command; servers and workers
 # wait for their dependencies by themselves.
+{% endif %}
 set -eu
 
 # The shell alone would ignore signals as the first process, and while it waits for another.

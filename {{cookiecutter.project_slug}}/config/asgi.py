@@ -16,7 +16,11 @@ process.role = "server"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 with process.stoppable():
     application = get_asgi_application()
+{% if cookiecutter.server == "daphne" %}
+    # Now, and not with the first request.
+{% else %}
     # Now, and not in each of the server's processes with its first request.
+{% endif %}
     import_module(settings.ROOT_URLCONF)
 {% if cookiecutter.server == "daphne" %}
 daphne.end_with_the_reactor()

@@ -1,8 +1,13 @@
 """What this process is for, as the module that starts it declares.
 
+{% if cookiecutter.task_queue == "none" %}
+A server's entry point sets the role before it builds the application; every other process is
+a management command. Start-up checks and settings read it.
+{% else %}
 A server's entry point sets the role before it builds the application, a worker when it
 starts; every other process is a management command. Start-up checks read it, and so do
 settings, which a worker loads before it says what it is.
+{% endif %}
 """
 
 {% if cookiecutter.task_queue != "none" %}
@@ -23,11 +28,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, NoReturn
 
+{% if cookiecutter.task_queue == "none" %}
+role: Literal["command", "server"] = "command"
+{% else %}
 role: Literal["command", "server", "worker"] = "command"
+{% endif %}
 # When it began, on the clock that never jumps: at least as long ago as it has been busy.
 started = time.monotonic() - time.process_time()
+{% if cookiecutter.server != "daphne" %}
 # Whether the dependencies were checked already, by the process that this one was forked from.
 checked = False
+{% endif %}
 {% if cookiecutter.__gunicorn_metrics %}
 # Which of the server's processes this is.
 slot = 0
@@ -65,8 +76,12 @@ def stoppable() -> Iterator[None]:
     As the first process of a container it would not even receive it otherwise.
     """
     handlers: dict[int, Any] = {}
+{% if cookiecutter.server == "daphne" %}
+    if threading.current_thread() is threading.main_thread():
+{% else %}
     # Workers that load the application by themselves have the handlers of their server.
     if threading.current_thread() is threading.main_thread() and not checked:
+{% endif %}
         numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
         found = {number: signal.getsignal(number) for number in numbers}
         # A handler that is not Python's own cannot be put back, and is the server's already.

@@ -231,10 +231,14 @@ class TrustedProxyMiddleware:
         forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
         if not is_trusted(meta.get("REMOTE_ADDR", "")):
             meta.pop("HTTP_X_FORWARDED_FOR", None)
+{% if cookiecutter.__asgi %}
+            meta.pop("HTTP_X_FORWARDED_PROTO", None)
+{% else %}
             claims = [meta.pop(f"HTTP_X_FORWARDED_{name}", None) for name in ("PROTO", "SSL")]
             if any(claims):
                 # Some servers believe these by themselves, whoever sends them.
                 meta["wsgi.url_scheme"] = "http"
+{% endif %}
         elif forwarded:
             # Each proxy appends whom it heard from: the last one that is no proxy is the client.
             hops = [hop.strip() for hop in forwarded.split(",")]

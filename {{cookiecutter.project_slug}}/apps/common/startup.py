@@ -29,7 +29,11 @@ def check() -> None:
 
     STARTUP_CHECKS and STARTUP_TIMEOUT decide how strictly and how long.
     """
+{% if cookiecutter.server == "daphne" %}
+    if settings.STARTUP_CHECKS == "off":
+{% else %}
     if process.checked or settings.STARTUP_CHECKS == "off":
+{% endif %}
         return
     strict = settings.STARTUP_CHECKS == "strict"
     left = process.started + settings.STARTUP_TIMEOUT - time.monotonic() if strict else 0
