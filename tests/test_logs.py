@@ -1,6 +1,7 @@
 """What a service logs: an object a line, each request once and by its id, and no secret."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,6 +212,14 @@ def test_each_request_is_summed_up_once(run: Run) -> None:
         assert line["method"] == "POST"
         assert line.get("status", line.get("code")) == answer.status_code
         assert 0 <= line.get("duration_ms", line.get("t")) < 5000
+
+
+def test_times_have_one_form(run: Run) -> None:
+    """A line that sums up a request shows its time as all others do (O1)."""
+    _, output, _ = run
+
+    forms = {re.sub(r"\d", "0", line["timestamp"]) for line in lines(output) if "timestamp" in line}
+    assert forms <= {"0000-00-00T00:00:00.000000Z"}
 
 
 def test_lines_carry_the_id_of_their_request(

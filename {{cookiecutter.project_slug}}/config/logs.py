@@ -57,6 +57,17 @@ def request_id() -> str:
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
+def now() -> str:
+    """Return the time as every line shows it: in UTC, with six digits after the seconds."""
+    return f"{datetime.now(UTC).isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
+
+
+def stamp(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Add the time."""
+    event["timestamp"] = now()
+    return event
+
+
 def tidy(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Drop what others attach to a record."""
     for name in ATTACHED:
@@ -69,7 +80,7 @@ PROCESSORS: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.stdlib.PositionalArgumentsFormatter(),
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    stamp,
     structlog.stdlib.ExtraAdder(),
     tidy,
     structlog.processors.StackInfoRenderer(),
@@ -84,7 +95,7 @@ def print_summary(level: int, summary: dict[str, Any]) -> None:
     line = {
         "event": "request.summary",
         "level": logging.getLevelName(level).lower(),
-        "timestamp": datetime.now(UTC).isoformat(),
+        "timestamp": now(),
     }
     line |= structlog.contextvars.get_contextvars() | summary
     sys.stdout.write(f"{encode(line)}\n")
