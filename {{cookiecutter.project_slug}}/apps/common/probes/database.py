@@ -32,7 +32,7 @@ def check(alias: str) -> None:
 def connect(alias: str) -> Any:
     """Return a new connection of the driver that nothing else uses.
 
-    Neither a pool nor a connection is left behind for a forked worker to share.
+    Neither a pool nor a connection is left behind for another process to share.
     """
     wrapper = connections[alias].copy()
     wrapper.settings_dict.get("OPTIONS", {}).pop("pool", None)
