@@ -183,6 +183,21 @@ def test_compose_hands_on_what_readme_says_to_set() -> None:
     assert {name.decode() for name in known} <= environment.keys()
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_logs_of_no_container_fill_the_disk(name: str) -> None:
+    """Each container has a log that rotates, the proxy with TLS included (D4)."""
+    files = render(SERVICES[name])
+    services = [
+        service
+        for file in ("compose.yaml", "compose.tls.yaml")
+        for service in yaml.safe_load(files[file][1])["services"].values()
+        if "image" in service
+    ]
+
+    assert len(services) > 4
+    assert {service.get("logging", {}).get("driver") for service in services} == {"local"}
+
+
 def test_worker_does_a_task(project: Project) -> None:
     """A task that the service hands over is done by the worker (D4)."""
     queue = project.answers.get("task_queue", "none")
