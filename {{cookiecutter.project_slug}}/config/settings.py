@@ -48,14 +48,14 @@ RELEASE = env.text(
     "Version of the code that runs here, for monitoring.",
     default="",
 )
-SECRET_KEY, *_ = env.secret_keys(
+SECRET_KEY = env.secret_key(
     "SECRET_KEY",
-    "Signs sessions and tokens.",
-    example="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')",
-) or [""]
+    "Signs sessions and tokens; `python -c 'import secrets; print(secrets.token_urlsafe(50))'` prints a new one.",
+    example="change-me-to-50-random-characters",
+)
 SECRET_KEY_FALLBACKS = env.secret_keys(
     "SECRET_KEY_FALLBACKS",
-    "Former secret keys that are still accepted, so that a new one logs nobody out.",
+    "Former secret keys, separated by commas, that are still accepted, so that a new one logs nobody out.",
     default=[],
 )
 
@@ -659,7 +659,7 @@ SENTRY_DSN = env.url(
     "Where Sentry takes reports of exceptions; without it there are none.",
     schemes={"http", "https"},
     default="",
-    example="https://key@sentry.{{ cookiecutter.domain_name }}/1",
+    example="https://change-me@sentry.{{ cookiecutter.domain_name }}/1",
 )
 SENTRY_TRACES_SAMPLE_RATE = env.share(
     "SENTRY_TRACES_SAMPLE_RATE",

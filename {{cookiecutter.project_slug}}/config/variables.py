@@ -198,20 +198,26 @@ class Variables:
 
         return self._read(name, help, parse, None, example, development=parse(development))
 
-    def secret_keys(
-        self, name: str, help: str, *, default: list[str] | None = None, example: str = ""
-    ) -> list[str]:
-        """Return keys for signing; in production each must be long and varied."""
+    def secret_key(self, name: str, help: str, *, example: str) -> str:
+        """Return a key for signing; in production it must be long and varied."""
+
+        def parse(value: str) -> str:
+            if not self.debug:
+                check_key(value)
+            return value
+
+        return self._read(name, help, parse, None, example, development=secrets.token_urlsafe(50))
+
+    def secret_keys(self, name: str, help: str, *, default: list[str]) -> list[str]:
+        """Return former keys for signing, of which none may have a comma."""
 
         def parse(value: str) -> list[str]:
-            keys = split(value)
-            if not self.debug and any(len(key) < 50 or len(set(key)) < 10 for key in keys):
-                raise ValueError("has fewer than 50 characters, or fewer than 10 different ones")
-            return keys
+            for key in split(value):
+                if not self.debug:
+                    check_key(key)
+            return split(value)
 
-        return self._read(
-            name, help, parse, default, example, development=[secrets.token_urlsafe(50)]
-        )
+        return self._read(name, help, parse, default)
 
     def check(self) -> None:
         """End the process with one message that names every missing or malformed variable."""
@@ -280,6 +286,15 @@ def check_url(value: str, schemes: set[str]) -> None:
         raise ValueError("has a port that is no number") from None
     if not url.hostname or port == 0:
         raise ValueError("names no host")
+
+
+def check_key(value: str) -> None:
+    """Raise ValueError unless the value is long and varied enough to sign with."""
+    # No shell reads the files that Docker takes variables from.
+    if re.fullmatch(r"\$\(.*\)|`.*`", value):
+        raise ValueError("is a command that prints a key, not what it prints")
+    if len(value) < 50 or len(set(value)) < 10:
+        raise ValueError("has fewer than 50 characters, or fewer than 10 different ones")
 
 
 def check_host(value: str) -> None:

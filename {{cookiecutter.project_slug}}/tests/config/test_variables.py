@@ -156,13 +156,39 @@ def test_a_password_may_be_percent_encoded(variables: Make) -> None:
     assert database["PASSWORD"] == "pa#/ss"
 
 
-@pytest.mark.parametrize("key", ["short", "a" * 60, f"{KEY},short"])
+@pytest.mark.parametrize("key", ["short", "a" * 60, f"$({KEY})", f"`{KEY}`"])
 def test_weak_secret_keys_are_refused(variables: Make, key: str) -> None:
-    env = variables(A_KEY=key)
+    env = variables(A_KEY=key, FORMER_KEYS=f"{KEY},{key}")
 
-    env.secret_keys("A_KEY", "Signs.")
+    env.secret_key("A_KEY", "Signs.", example="")
+    env.secret_keys("FORMER_KEYS", "Signed.", default=[])
 
-    assert "A_KEY" in env.problems
+    assert set(env.problems) == {"A_KEY", "FORMER_KEYS"}
+
+
+def test_a_secret_key_may_have_a_comma(variables: Make) -> None:
+    env = variables(A_KEY=f"{KEY},{KEY}", FORMER_KEYS=f"{KEY}a, {KEY}b")
+
+    key = env.secret_key("A_KEY", "Signs.", example="")
+    former = env.secret_keys("FORMER_KEYS", "Signed.", default=[])
+
+    assert key == f"{KEY},{KEY}"
+    assert former == [f"{KEY}a", f"{KEY}b"]
+    assert not env.problems
+
+
+def test_no_example_of_a_secret_is_accepted(variables: Make) -> None:
+    dotenv = (settings.BASE_DIR / ".env.example").read_text()
+    examples = re.findall(r"(?m)^(?:# )?([A-Z0-9_]+)=(.+)$", dotenv)
+    examples += [(variable.name, variable.example) for variable in env.declared.values()]
+    secret = re.compile(r"\w*SECRET\w*=.+|.*://.*@.*")
+    lines = [f"{name}={value}" for name, value in examples]
+
+    for line in filter(secret.fullmatch, lines):
+        made = variables(A_SECRET=line.partition("=")[2])
+        made.text("A_SECRET", "What nobody knows.")
+
+        assert "A_SECRET" in made.problems, line
 
 
 def test_external_services_may_be_optional(variables: Make) -> None:
