@@ -95,7 +95,7 @@ def test_a_production_set_raises_no_issue(
         {
             "SECRET_KEY": ("short", "has fewer than 50 characters"),
             "DATABASE_URL": ("postgres://me:a#b@db/it", "needs # ? /"),
-            "WEB_CONCURRENCY": ("two", "is no whole number of at least 1"),
+            "WEB_CONCURRENCY": ("two", "is not a whole number of at least 1"),
             "SECURE_SSL_REDIRECT": ("perhaps", "is neither true nor false"),
         },
         {

@@ -283,7 +283,7 @@ class TestStart:
         project = Project({"server": name}, tmp_path)
         if not preloading:
             without_preloading(project)
-        environment = {**variables, "SECRET_KEY": "short", "EMAIL_HOST": ""}
+        environment = {**variables, "SECRET_KEY": "short", "EMAIL_HOST": "", "PORT": "99999"}
 
         server = project.start(environment)
         status = server.wait(40)
@@ -292,6 +292,7 @@ class TestStart:
         assert status == 3
         assert "  SECRET_KEY has fewer than 50 characters" in message
         assert "  EMAIL_HOST is missing" in message
+        assert "  PORT is not a whole number from 1 to 65535" in message
         assert message.splitlines()[-1].startswith("On a development machine")
         assert server.output.count("EMAIL_HOST is missing") == 1
         assert "Traceback" not in server.output

@@ -578,7 +578,9 @@ MAILERS = {
                 "Server that takes outgoing e-mail.",
                 example="smtp.{{ cookiecutter.domain_name }}",
             ),
-            "port": env.integer("EMAIL_PORT", "Port of that server.", default=587),
+            "port": env.integer(
+                "EMAIL_PORT", "Port of that server.", default=587, minimum=1, maximum=65535
+            ),
             "username": env.text("EMAIL_HOST_USER", "User name at that server.", default=""),
             "password": env.text("EMAIL_HOST_PASSWORD", "Password at that server.", default=""),
             "use_tls": env.boolean("EMAIL_USE_TLS", "Encrypt with STARTTLS.", default=True),
@@ -701,7 +703,7 @@ if BUGSNAG_API_KEY:
 
 # Read by the server and the entry point, declared here to be checked and documented
 
-env.integer("PORT", "Port that the server listens on.", default=8000, minimum=1)
+env.integer("PORT", "Port that the server listens on.", default=8000, minimum=1, maximum=65535)
 {% if cookiecutter.server != "daphne" %}
 env.integer("WEB_CONCURRENCY", "Number of server processes.", default=2, minimum=1)
 {% endif %}

@@ -103,13 +103,17 @@ class Variables:
 
         return self._read(name, help, parse, default)
 
-    def integer(self, name: str, help: str, *, default: int, minimum: int = 0) -> int:
+    def integer(
+        self, name: str, help: str, *, default: int, minimum: int = 0, maximum: int | None = None
+    ) -> int:
         """Return a whole number."""
+        bounds = f"from {minimum} to {maximum}" if maximum else f"of at least {minimum}"
 
         def parse(value: str) -> int:
-            if not value.isdecimal() or int(value) < minimum:
-                raise ValueError(f"is no whole number of at least {minimum}")
-            return int(value)
+            number = int(value) if value.isdecimal() else -1
+            if number < minimum or (maximum and number > maximum):
+                raise ValueError(f"is not a whole number {bounds}")
+            return number
 
         return self._read(name, help, parse, default)
 
@@ -283,8 +287,10 @@ def check_url(value: str, schemes: set[str]) -> None:
     try:
         port = url.port
     except ValueError:
-        raise ValueError("has a port that is no number") from None
-    if not url.hostname or port == 0:
+        port = 0
+    if port == 0:
+        raise ValueError("has a port that is not a number from 1 to 65535")
+    if not url.hostname:
         raise ValueError("names no host")
 
 

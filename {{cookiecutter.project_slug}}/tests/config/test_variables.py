@@ -57,6 +57,19 @@ def test_all_problems_are_reported_at_once(
     assert "NOT_THERE=something" in message
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "65536", "99999"])
+def test_a_number_out_of_bounds_is_refused(variables: Make, number: str) -> None:
+    env = variables(A_PORT=number, AN_ADDRESS=f"https://example.com:{number}")
+
+    env.integer("A_PORT", "Where.", default=1, minimum=1, maximum=65535)
+    env.url("AN_ADDRESS", "Where.", schemes={"https"}, example="")
+
+    assert env.problems == {
+        "A_PORT": "is not a whole number from 1 to 65535",
+        "AN_ADDRESS": "has a port that is not a number from 1 to 65535",
+    }
+
+
 def test_nothing_is_required_in_development(variables: Make) -> None:
     env = variables(DEBUG="true")
 
