@@ -48,10 +48,10 @@ def problems(answers: dict) -> Iterator[str]:
     yield from slug_problems(answers["__slug"])
     mailbox, _, host = answers["author_email"].rpartition("@")
     if not MAILBOX.fullmatch(mailbox) or len(mailbox) > 64 or not is_host(host.lower()):
-        yield "author_email is no e-mail address: write one such as team@example.com."
+        yield "author_email is not an e-mail address: write one such as team@example.com."
     if not is_host(answers["domain_name"]):
         yield (
-            "domain_name is no host name: write one such as api.example.com, in lower case, "
+            "domain_name is not a host name: write one such as api.example.com, in lower case, "
             "without https:// and without a port."
         )
 
@@ -86,7 +86,7 @@ def slug_problems(slug: str) -> Iterator[str]:
     """Yield what keeps a slug from naming folders, images and databases."""
     if not SLUG.fullmatch(slug):
         yield (
-            f"project_slug {slug!a} is no name for code: begin with a lower-case letter and go on "
+            f"project_slug {slug!a} is not a name for code: begin with a lower-case letter and go on "
             "with lower-case letters, digits and single underscores."
         )
     if len(slug) > 40:

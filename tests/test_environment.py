@@ -101,12 +101,12 @@ def test_a_production_set_raises_no_issue(
         {
             "SECRET_KEY": ("ab" * 40, "has fewer than 50 characters, or fewer than 10 different"),
             "DATABASE_URL": ("postgres://me:a/b@db/it", "needs # ? /"),
-            "STARTUP_CHECKS": ("sometimes", "is none of strict, warn, off"),
+            "STARTUP_CHECKS": ("sometimes", "is not one of strict, warn, off"),
         },
         {
             "SECRET_KEY": ("change-me", "still holds the placeholder 'change-me'"),
             "DATABASE_URL": ("postgres://me:a?b@db/it", "needs # ? /"),
-            "TRUSTED_PROXIES": ("10.0.0.0/99", "is no list of address ranges"),
+            "TRUSTED_PROXIES": ("10.0.0.0/99", "is not a list of address ranges"),
         },
         {
             "DATABASE_URL": ("postgres://me:ab@db", "names no database"),
@@ -117,8 +117,8 @@ def test_a_production_set_raises_no_issue(
             "ADMIN_URL": ("/admin", "begins with a slash, or does not end with one"),
             "ALLOWED_HOSTS": ("a.example.com,https://b.example.com", "has 'https://b.example.com'"),
             "CSRF_TRUSTED_ORIGINS": ("forms.example.com", "does not begin with http:// or https"),
-            "LANGUAGE_CODE": ("xx", "is no language that Django knows"),
-            "TIME_ZONE": ("Europe", "is no time zone that this machine knows"),
+            "LANGUAGE_CODE": ("xx", "is not a language that Django knows"),
+            "TIME_ZONE": ("Europe", "is not a time zone that this machine knows"),
         },
     ],
 )
@@ -149,7 +149,7 @@ def test_addresses_and_shares_are_refused_with_a_sentence(
     )
 
     assert set(re.findall(r"^  ([A-Z_0-9]+) ", done.stdout, re.MULTILINE)) == set(wrong)
-    assert "SENTRY_TRACES_SAMPLE_RATE is no number from 0 to 1" in done.stdout
+    assert "SENTRY_TRACES_SAMPLE_RATE is not a number from 0 to 1" in done.stdout
     assert "Traceback" not in done.stdout
 
 

@@ -88,7 +88,7 @@ class Variables:
 
         def parse(value: str) -> str:
             if value.lower() not in choices:
-                raise ValueError(f"is none of {', '.join(choices)}")
+                raise ValueError(f"is not one of {', '.join(choices)}")
             return value.lower()
 
         return self._read(name, help, parse, default)
@@ -126,7 +126,7 @@ class Variables:
             except ValueError:
                 number = -1.0
             if not 0 <= number <= 1:
-                raise ValueError("is no number from 0 to 1")
+                raise ValueError("is not a number from 0 to 1")
             return number
 
         return self._read(name, help, parse, default)
@@ -158,7 +158,7 @@ class Variables:
             try:
                 return [ip_network(item) for item in split(value)]
             except ValueError as error:
-                raise ValueError(f"is no list of address ranges: {error}") from None
+                raise ValueError(f"is not a list of address ranges: {error}") from None
 
         return self._read(name, help, parse, parse(default), example)
 
@@ -227,7 +227,7 @@ class Variables:
         """End the process with one message that names every missing or malformed variable."""
         if not self.problems:
             return
-        lines = ["This service cannot start until these environment variables are set:", ""]
+        lines = ["This service cannot start until these environment variables are set correctly:", ""]
         for name, problem in self.problems.items():
             variable = self.declared[name]
             lines.append(f"  {name} {problem}. {variable.help}")
@@ -306,7 +306,7 @@ def check_key(value: str) -> None:
 def check_host(value: str) -> None:
     """Raise ValueError unless the value is a host, or stands for several, as Django has it."""
     if not re.fullmatch(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]", value):
-        raise ValueError(f"has {value!r}, which is no host name without scheme, port and path")
+        raise ValueError(f"has {value!r}, which must be a host name without scheme, port or path")
 
 
 def check_origin(value: str) -> None:
@@ -327,7 +327,7 @@ def check_language(value: str) -> None:
     try:
         get_language_info(value)
     except KeyError:
-        raise ValueError("is no language that Django knows") from None
+        raise ValueError("is not a language that Django knows") from None
 
 
 def check_time_zone(value: str) -> None:
@@ -335,4 +335,4 @@ def check_time_zone(value: str) -> None:
     try:
         ZoneInfo(value)
     except (OSError, ValueError, ZoneInfoNotFoundError):
-        raise ValueError("is no time zone that this machine knows") from None
+        raise ValueError("is not a time zone that this machine knows") from None
