@@ -1,5 +1,7 @@
 """The variables of a service are documented where they are declared."""
 
+import re
+
 from tools import variables
 
 
@@ -14,6 +16,9 @@ def test_each_variable_is_declared_with_a_sentence() -> None:
     declared = {variable.name: variable for variable in variables.declared()}
 
     assert all(variable.help.endswith(".") for variable in declared.values())
+    # Each stands alone in the message at the start.
+    another = re.compile(r"^Its |\bthat (bucket|rule|server|to)")
+    assert [name for name, variable in declared.items() if another.search(variable.help)] == []
     fixed = """
         SECRET_KEY DEBUG ALLOWED_HOSTS ALLOWED_CIDR_NETS DATABASE_URL REDIS_URL CELERY_BROKER_URL
         ELASTICSEARCH_URL EXTERNAL_SERVICES PORT WEB_CONCURRENCY STARTUP_CHECKS STARTUP_TIMEOUT

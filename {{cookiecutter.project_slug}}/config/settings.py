@@ -35,7 +35,7 @@ DEBUG = env.debug_mode(
 )
 SITE_NAME = env.text(
     "SITE_NAME",
-    "Name of the service, as people see it in the admin and the documentation.",
+    "Name of the service, as its pages show it.",
     default={{ cookiecutter.__python_name }},
 )
 ENVIRONMENT = env.text(
@@ -97,12 +97,12 @@ SECURE_HSTS_SECONDS = env.integer(
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.boolean(
     "SECURE_HSTS_INCLUDE_SUBDOMAINS",
-    "Extend that to all subdomains.",
+    "Whether browsers use HTTPS only for all subdomains, too.",
     default=True,
 )
 SECURE_HSTS_PRELOAD = env.boolean(
     "SECURE_HSTS_PRELOAD",
-    "Allow browsers to ship with that rule; hard to take back once a domain is listed.",
+    "Whether browsers may ship with the rule to use HTTPS only; hard to take back once a domain is listed.",
     default=True,
 )
 SESSION_COOKIE_SECURE = not DEBUG
@@ -476,17 +476,19 @@ AWS_STORAGE_BUCKET_NAME = env.text(
     "Bucket that holds the static files; the credentials are those of the AWS SDK.",
     example="{{ cookiecutter.__kebab }}-static",
 )
-AWS_S3_REGION_NAME = env.text("AWS_S3_REGION_NAME", "Region of the bucket.", default="us-east-1")
+AWS_S3_REGION_NAME = env.text(
+    "AWS_S3_REGION_NAME", "Region of the bucket of static files.", default="us-east-1"
+)
 AWS_S3_ENDPOINT_URL = env.url(
     "AWS_S3_ENDPOINT_URL",
-    "Address of a storage other than Amazon's that speaks S3.",
+    "Address of the storage with the bucket of static files, if it is not Amazon's.",
     schemes={"http", "https"},
     default="",
     example="https://s3.{{ cookiecutter.domain_name }}",
 )
 AWS_S3_CUSTOM_DOMAIN = env.text(
     "AWS_S3_CUSTOM_DOMAIN",
-    "Host name of a CDN in front of the bucket.",
+    "Host name of a CDN in front of the bucket of static files.",
     default="",
     example="static.{{ cookiecutter.domain_name }}",
 )
@@ -521,16 +523,16 @@ BACKUP_DIRECTORY = env.text(
 )
 BACKUP_S3_BUCKET = env.text(
     "BACKUP_S3_BUCKET",
-    "Bucket that keeps the backups instead, apart for each ENVIRONMENT; it takes the credentials of the AWS SDK.",
+    "Bucket that keeps the backups instead of a folder, apart for each ENVIRONMENT; the credentials are those of the AWS SDK.",
     default="",
     example="{{ cookiecutter.__kebab }}-backups",
 )
 BACKUP_S3_REGION_NAME = env.text(
-    "BACKUP_S3_REGION_NAME", "Region of that bucket.", default="us-east-1"
+    "BACKUP_S3_REGION_NAME", "Region of the bucket of backups.", default="us-east-1"
 )
 BACKUP_S3_ENDPOINT_URL = env.url(
     "BACKUP_S3_ENDPOINT_URL",
-    "Address of a storage other than Amazon's that has that bucket.",
+    "Address of the storage with the bucket of backups, if it is not Amazon's.",
     schemes={"http", "https"},
     default="",
     example="https://s3.{{ cookiecutter.domain_name }}",
@@ -543,7 +545,7 @@ BACKUP_PUBLIC_KEY = env.text(
 )
 BACKUP_PRIVATE_KEY = env.text(
     "BACKUP_PRIVATE_KEY",
-    "Its other half, without a passphrase; only restoring needs it.",
+    "OpenPGP key that backups are decrypted with, as text without a passphrase; only restoring needs it.",
     default="",
 )
 STORAGES["dbbackup"] = {
@@ -579,11 +581,15 @@ MAILERS = {
                 example="smtp.{{ cookiecutter.domain_name }}",
             ),
             "port": env.integer(
-                "EMAIL_PORT", "Port of that server.", default=587, minimum=1, maximum=65535
+                "EMAIL_PORT", "Port of the mail server.", default=587, minimum=1, maximum=65535
             ),
-            "username": env.text("EMAIL_HOST_USER", "User name at that server.", default=""),
-            "password": env.text("EMAIL_HOST_PASSWORD", "Password at that server.", default=""),
-            "use_tls": env.boolean("EMAIL_USE_TLS", "Encrypt with STARTTLS.", default=True),
+            "username": env.text("EMAIL_HOST_USER", "User name at the mail server.", default=""),
+            "password": env.text("EMAIL_HOST_PASSWORD", "Password at the mail server.", default=""),
+            "use_tls": env.boolean(
+                "EMAIL_USE_TLS",
+                "Encrypt the connection to the mail server with STARTTLS.",
+                default=True,
+            ),
             "timeout": 10,
         },
     },
@@ -600,7 +606,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text(
 
 LANGUAGE_CODE = env.text(
     "LANGUAGE_CODE",
-    "Language of pages and messages.",
+    "Language of the admin and of the messages of forms.",
     default="en-us",
     check=check_language,
 )
@@ -616,7 +622,7 @@ USE_TZ = True
 
 STARTUP_CHECKS = env.choice(
     "STARTUP_CHECKS",
-    "What a dependency that is down at the start does: strict ends the process, warn warns.",
+    "What happens at the start if a dependency is down: strict ends the process, warn logs it, off does not look.",
     default="strict",
     choices=("strict", "warn", "off"),
 )

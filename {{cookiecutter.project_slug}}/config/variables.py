@@ -227,7 +227,7 @@ class Variables:
         """End the process with one message that names every missing or malformed variable."""
         if not self.problems:
             return
-        lines = ["This service cannot start until these environment variables are set correctly:", ""]
+        lines = ["This service cannot start until these variables are set correctly:", ""]
         for name, problem in self.problems.items():
             variable = self.declared[name]
             lines.append(f"  {name} {problem}. {variable.help}")
