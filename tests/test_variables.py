@@ -11,6 +11,13 @@ def test_documents_carry_what_settings_declares() -> None:
         assert path.read_text() == text, f"run make variables: {path.name} is out of date"
 
 
+def test_choices_are_named_where_they_are_documented() -> None:
+    """README and .env.example name each value that a variable may have (S8)."""
+    for text in variables.documents().values():
+        assert "One of strict, warn, off." in text
+        assert "One of debug, info, warning, error." in text
+
+
 def test_each_variable_is_declared_with_a_sentence() -> None:
     """Each variable is declared with a sentence, and the fixed names are among them (S8)."""
     declared = {variable.name: variable for variable in variables.declared()}

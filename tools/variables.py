@@ -68,6 +68,8 @@ def variable(call: ast.Call, condition: str) -> Variable:
     """Return the variable that a call declares."""
     name, sentence = (ast.literal_eval(argument) for argument in call.args)
     options = {keyword.arg: keyword.value for keyword in call.keywords}
+    if "choices" in options:
+        sentence += f" One of {', '.join(ast.literal_eval(options['choices']))}."
     default = None
     if "default" in options:
         default = show(options["default"])
