@@ -24,7 +24,7 @@ def test_each_variable_is_declared_with_a_sentence() -> None:
 
     assert all(variable.help.endswith(".") for variable in declared.values())
     # Each stands alone in the message at the start.
-    another = re.compile(r"^Its |\bthat (bucket|rule|server|to)")
+    another = re.compile(r"^Its |\bthat (bucket|rule|server|to)\b")
     assert [name for name, variable in declared.items() if another.search(variable.help)] == []
     fixed = """
         SECRET_KEY DEBUG ALLOWED_HOSTS ALLOWED_CIDR_NETS DATABASE_URL REDIS_URL CELERY_BROKER_URL

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tools.render import SERVICE
 
@@ -48,9 +49,22 @@ def declared() -> list[Variable]:
             stack.pop()
         conditions.append(" and ".join(stack))
         lines.append("" if tag else line)
-    calls = [node for node in ast.walk(ast.parse("\n".join(lines))) if is_declaration(node)]
+    tree = ast.parse("\n".join(lines))
+    calls = [node for node in ast.walk(tree) if is_declaration(node)]
     calls.sort(key=lambda call: call.lineno)
-    return [variable(call, conditions[call.lineno - 1]) for call in calls]
+    names = {"DEBUG": False, **constants(tree)}
+    return [variable(call, conditions[call.lineno - 1], names) for call in calls]
+
+
+def constants(tree: ast.Module) -> dict[str, Any]:
+    """Return the names in settings.py that stand for a text or a number."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
 
 
 def is_declaration(node: ast.AST) -> bool:
@@ -64,7 +78,7 @@ def is_declaration(node: ast.AST) -> bool:
     )
 
 
-def variable(call: ast.Call, condition: str) -> Variable:
+def variable(call: ast.Call, condition: str, names: dict[str, Any]) -> Variable:
     """Return the variable that a call declares."""
     name, sentence = (ast.literal_eval(argument) for argument in call.args)
     options = {keyword.arg: keyword.value for keyword in call.keywords}
@@ -72,18 +86,18 @@ def variable(call: ast.Call, condition: str) -> Variable:
         sentence += f" One of {', '.join(ast.literal_eval(options['choices']))}."
     default = None
     if "default" in options:
-        default = show(options["default"])
+        default = show(options["default"], names)
     elif call.func.attr in {"debug_mode", "networks", "services"}:
         default = "false" if call.func.attr == "debug_mode" else ""
     example = ast.literal_eval(options["example"]) if "example" in options else ""
     return Variable(name, sentence, default, example, condition)
 
 
-def show(node: ast.expr) -> str:
+def show(node: ast.expr, names: dict[str, Any]) -> str:
     """Return a default as one would write it in the environment of a production service."""
     if isinstance(node, ast.Set):
         return "{{ cookiecutter.project_name }}"
-    value = eval(compile(ast.Expression(node), "default", "eval"), {"DEBUG": False})
+    value = eval(compile(ast.Expression(node), "default", "eval"), names.copy())
     if isinstance(value, list):
         return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -63,6 +63,16 @@ def configure(dsn: str, *, environment: str, release: str, traces_sample_rate: f
     )
 
 
+def check_rate(value: str) -> None:
+    """Raise ValueError unless the value is a share of all."""
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise ValueError("is not a number from 0 to 1")
+
+
 def send_once(event: Event, hint: Hint) -> Event | None:
     """Return an event to send, or nothing if its exception was reported before."""
     _, exception, _ = hint.get("exc_info") or (None, None, None)

@@ -25,6 +25,7 @@ from config.variables import (
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 env = Variables(BASE_DIR / ".env")
 
 # Identity and secrets
@@ -61,7 +62,7 @@ SECRET_KEY_FALLBACKS = env.secret_keys(
 
 # Hosts and transport
 
-ALLOWED_HOSTS = env.items(
+ALLOWED_HOSTS = env.texts(
     "ALLOWED_HOSTS",
     "Host names that this service answers to, besides the health paths.",
     example="{{ cookiecutter.domain_name }}",
@@ -75,9 +76,9 @@ ALLOWED_CIDR_NETS = env.networks(
 TRUSTED_PROXIES = env.networks(
     "TRUSTED_PROXIES",
     "Address ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
-    default="127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+    default=PRIVATE_NETWORKS,
 )
-CSRF_TRUSTED_ORIGINS = env.items(
+CSRF_TRUSTED_ORIGINS = env.texts(
     "CSRF_TRUSTED_ORIGINS",
     "Other origins whose forms are accepted, each with its scheme.",
     default=[],
@@ -181,7 +182,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-# Cheaper than in cookies, which take a signature for each request.
+# Cheaper than in cookies, for which Django makes a signer for each request.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 TEMPLATES = [
     {
@@ -616,7 +617,6 @@ TIME_ZONE = env.text(
     default="UTC",
     check=check_time_zone,
 )
-USE_TZ = True
 
 # Health
 
@@ -645,7 +645,7 @@ DOCKERFLOW_HEARTBEAT_FAILED_STATUS_CODE = 503
 METRICS_NETWORKS = env.networks(
     "METRICS_NETWORKS",
     "Address ranges from which Prometheus may read /metrics; others find nothing there.",
-    default="127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+    default=PRIVATE_NETWORKS,
 )
 {% endif %}
 
@@ -669,17 +669,18 @@ SENTRY_DSN = env.url(
     default="",
     example="https://change-me@sentry.{{ cookiecutter.domain_name }}/1",
 )
-SENTRY_TRACES_SAMPLE_RATE = env.share(
+SENTRY_TRACES_SAMPLE_RATE = env.text(
     "SENTRY_TRACES_SAMPLE_RATE",
     "Share of requests whose timing is reported, from 0 to 1.",
-    default=0.0,
+    default="0",
+    check=sentry.check_rate,
 )
 if SENTRY_DSN:
     sentry.configure(
         SENTRY_DSN,
         environment=ENVIRONMENT,
         release=RELEASE,
-        traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE,
+        traces_sample_rate=float(SENTRY_TRACES_SAMPLE_RATE),
     )
 {% endif %}
 {% if cookiecutter.error_tracking == "bugsnag" %}

@@ -117,21 +117,7 @@ class Variables:
 
         return self._read(name, help, parse, default)
 
-    def share(self, name: str, help: str, *, default: float) -> float:
-        """Return a number from 0 to 1."""
-
-        def parse(value: str) -> float:
-            try:
-                number = float(value)
-            except ValueError:
-                number = -1.0
-            if not 0 <= number <= 1:
-                raise ValueError("is not a number from 0 to 1")
-            return number
-
-        return self._read(name, help, parse, default)
-
-    def items(
+    def texts(
         self,
         name: str,
         help: str,

@@ -105,7 +105,7 @@ def test_other_apis_are_named_without_secrets(variables: Make) -> None:
 def test_lists_may_have_spaces(variables: Make) -> None:
     env = variables(A_LIST=" a.example.com, b.example.com ,")
 
-    assert env.items("A_LIST", "Hosts.") == ["a.example.com", "b.example.com"]
+    assert env.texts("A_LIST", "Hosts.") == ["a.example.com", "b.example.com"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_what_is_malformed_is_refused(variables: Make, check: Check, value: str)
     env = variables(A_TEXT=value, A_LIST=f"{value},{value}")
 
     env.text("A_TEXT", "Something.", check=check)
-    env.items("A_LIST", "Several.", check=check)
+    env.texts("A_LIST", "Several.", check=check)
 
     assert set(env.problems) == {"A_TEXT", "A_LIST"}
 
