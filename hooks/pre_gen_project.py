@@ -86,8 +86,8 @@ def slug_problems(slug: str) -> Iterator[str]:
     """Yield what keeps a slug from naming folders, images and databases."""
     if not SLUG.fullmatch(slug):
         yield (
-            f"project_slug {slug!a} is not a name for code: begin with a lower-case letter and go on "
-            "with lower-case letters, digits and single underscores."
+            f"project_slug {slug!a} is not a name for code: begin with a lower-case letter and go "
+            "on with lower-case letters, digits and single underscores."
         )
     if len(slug) > 40:
         yield f"project_slug has {len(slug)} characters: use at most 40."
