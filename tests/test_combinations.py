@@ -30,7 +30,7 @@ WORDS = {
     r"gunicorn": "__gunicorn",
     r"uvicorn|uvloop|httptools": "server == 'uvicorn'",
     r"daphne|twisted": "server == 'daphne'",
-    r"preflight|process\.checked|fork": "server != 'daphne'",
+    r"preflight|process\.checked|forked from": "server != 'daphne'",
     r"uwsgi(?!_temp_path|;)": "server == 'uwsgi'",
     r"\basgi\b": "__asgi",
     r"\bwsgi\b": "not cookiecutter.__asgi",
