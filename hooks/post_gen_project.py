@@ -1,6 +1,7 @@
 """Remove the files that belong only to answers that were not given, and say what comes next."""
 
 import json
+import os
 import shlex
 import sys
 import textwrap
@@ -58,6 +59,9 @@ if __name__ == "__main__":
         sys.exit(f"_only_if in cookiecutter.json must name files, not {', '.join(paths)}.")
     for path in unused(answers):
         remove(Path(path))
+    # An update renders services only to compare them.
+    if "UPDATING" in os.environ:
+        sys.exit()
     sys.stdout.reconfigure(errors="backslashreplace")
     print(f"\n{answers['project_slug']} is ready, with\n\n{summary(answers)}\n")
     print("Two commands from here:\n")

@@ -29,13 +29,16 @@ def pytest_sessionstart() -> None:
             signal.signal(number, lambda *_: None)
 
 
+SLOW = "slow: set CI=true to run it"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave slow tests to the pipeline."""
     if os.environ.get("CI") == "true":
         return
     for item in items:
         if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: set CI=true to run it"))
+            item.add_marker(pytest.mark.skip(reason=SLOW))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,7 +56,10 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what clients saw of each fault."""
+    """Say how many tests were left out, and show what clients saw of each fault."""
+    slow = [it for it in terminalreporter.getreports("skipped") if SLOW in str(it.longrepr)]
+    if slow:
+        terminalreporter.write_line(f"{len(slow)} slow tests are left for CI=true make test")
     reports = terminalreporter.getreports("passed")
     rows = [row for report in reports for name, row in report.user_properties if name == "fault"]
     if rows:

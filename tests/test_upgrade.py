@@ -294,4 +294,6 @@ def test_a_service_without_cruft_can_be_linked(template: Path, tmp_path: Path) -
     assert refused == 2
     assert linked == 0, questions
     assert updated == 0, end
+    assert "is ready" not in end
+    assert "git diff" in end
     assert json.loads((service / ".cruft.json").read_text())["template"] == str(copy)

@@ -186,6 +186,10 @@ def configuration(level: str, *, readable: bool = False) -> dict[str, Any]:
             # It would print its own as text, too.
             "bugsnag": {"handlers": [], "level": level, "propagate": True},
 {% endif %}
+{% if cookiecutter.use_elasticsearch %}
+            # It would print a line for each call.
+            "elastic_transport.transport": {"level": "WARNING"},
+{% endif %}
 {% if cookiecutter.__celery %}
             # It would print what tasks are called with, which may be secret.
             "celery.pool": {"level": "INFO"},

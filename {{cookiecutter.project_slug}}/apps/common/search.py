@@ -8,7 +8,12 @@ from elasticsearch import Elasticsearch
 
 
 def connect() -> Elasticsearch:
-    """Return a new client that gives up after two seconds and does not try again."""
+    """Return a new client that gives up after two seconds and does not try again.
+
+    Raise ValueError if it has no address, as may be while developing.
+    """
+    if not settings.ELASTICSEARCH_URL:
+        raise ValueError("ELASTICSEARCH_URL is not set")
     options: dict[str, Any] = {}
     if settings.ELASTICSEARCH_CA_CERTS:
         options["ca_certs"] = settings.ELASTICSEARCH_CA_CERTS

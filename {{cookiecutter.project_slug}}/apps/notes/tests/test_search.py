@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from elasticsearch import ConnectionTimeout
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
@@ -48,6 +49,14 @@ def test_a_note_is_kept_without_search(
 
     assert Note.objects.get() == note
     assert "run index_notes" in caplog.text
+
+
+def test_the_index_is_not_made_without_an_address(settings: Settings) -> None:
+    settings.ELASTICSEARCH_URL = ""
+    search.client.cache_clear()
+
+    with pytest.raises(CommandError, match="ELASTICSEARCH_URL is not set"):
+        call_command("index_notes")
 
 
 def test_many_changes_wait_once_for_search_that_is_silent(

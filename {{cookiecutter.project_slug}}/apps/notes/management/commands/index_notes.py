@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from apps.notes import search
 
@@ -14,4 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> str:
         """Return how many notes were put into the index."""
-        return f"Indexed {search.rebuild()} notes"
+        try:
+            return f"Indexed {search.rebuild()} notes"
+        except search.FAILURES as error:
+            raise CommandError(f"Notes cannot be indexed: {error}") from error
