@@ -135,6 +135,8 @@ def test_alerts_fire_when_they_ought_to(tmp_path: Path) -> None:
     tested = (folder / "alerts_test.yaml").read_text()
     for rule in rules(tmp_path):
         assert f"alertname: {rule['alert']}\n" in tested
+        # Others may have metrics of the same name.
+        assert all("job=" in selector for selector in re.findall(r"{.*?}", rule["expr"]))
 
 
 @pytest.mark.slow
