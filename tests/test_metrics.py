@@ -152,6 +152,7 @@ def test_a_real_prometheus_finds_all_that_is_asked_for(name: str, tmp_path: Path
             def unanswered() -> list[str]:
                 for path in ("/trial/enter", "/trial/remember?value=1", "/trial/who"):
                     assert server.get(path).status_code == 200
+                assert server.get("/trial/remember").status_code == 500
                 return [
                     target["expr"]
                     for panel in panels(tmp_path)
