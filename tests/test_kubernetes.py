@@ -39,11 +39,17 @@ LARGEST = {
     "task_queue": "rabbitmq",
     "use_elasticsearch": True,
     "static_files": "nginx",
+    "error_tracking": "bugsnag",
 }
 SERVICES: dict[str, dict[str, Any]] = {
     "default": {},
     "largest": LARGEST,
-    "daphne": {"server": "daphne", "task_queue": "database", "use_redis": False},
+    "daphne": {
+        "server": "daphne",
+        "task_queue": "database",
+        "use_redis": False,
+        "error_tracking": "sentry",
+    },
     "uwsgi": {"server": "uwsgi", "task_queue": "redis", "static_files": "s3", "use_dbbackup": True},
 }
 # What a pod may mount by the restricted profile.
@@ -209,6 +215,7 @@ def test_what_is_named_is_there(manifests: Manifests) -> None:
     ]
     for selector in selectors:
         assert any(selector.items() <= each.items() for each in labels)
+    assert files >= {"SENTRY_DSN", "BUGSNAG_API_KEY"} & set(documented(manifests))
     for pod in manifests.pods().values():
         volumes = {volume["name"] for volume in pod["volumes"]}
         named = {volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume}
@@ -223,6 +230,18 @@ def test_what_is_named_is_there(manifests: Manifests) -> None:
             assert {mount["name"] for mount in each["volumeMounts"]} <= volumes
     assert manifests.of("HorizontalPodAutoscaler")[0]["spec"]["scaleTargetRef"]["name"] == "web"
     assert manifests.secrets().keys() == files
+
+
+def documented(manifests: Manifests) -> list[str]:
+    """Return the variables that the service knows."""
+    return re.findall(r"(?m)^\| `(\w+)` \|", (manifests.folder / "README.md").read_text())
+
+
+def test_overlays_name_a_tag_as_releases_are_tagged(manifests: Manifests) -> None:
+    """What runs at first has a tag of the form that the pipeline pushes (D6, D7)."""
+    tags = re.findall(r"(?m)^ +image: \S*example-service\S*?(?::(\S+))?$", manifests.text)
+
+    assert set(tags) == {"v0.1.0"}
 
 
 def test_a_rollout_takes_nobody_away(manifests: Manifests) -> None:
@@ -510,7 +529,7 @@ def test_a_release_does_not_end_the_migrations_of_another(tmp_path: Path, ready:
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
 
     done = subprocess.run(
-        ["make", "deploy"],
+        ["make", "deploy", "OVERLAY=staging"],
         cwd=tmp_path,
         env={"PATH": path, "READY": ready},
         capture_output=True,
@@ -518,6 +537,7 @@ def test_a_release_does_not_end_the_migrations_of_another(tmp_path: Path, ready:
     )
 
     calls = (tmp_path / "calls").read_text().splitlines()
+    assert "kubectl logs --namespace example-service-staging --follow job/migrate" in done.stdout
     if ready == "1":
         assert (done.returncode, calls) == (2, ["get job"])
         assert "still migrates" in done.stdout
