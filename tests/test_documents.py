@@ -1,7 +1,9 @@
 """What the documents say is true."""
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,10 @@ ELSEWHERE = {
     r"make lock": "pins what is newest today",
     r"make test": "runs these tests",
 }
+
+
+# What logs something worse than news.
+LOGGING = r"logger\.(warning|error|exception|critical|log)|log_response"
 
 
 def fences(path: Path) -> list[str]:
@@ -198,6 +204,32 @@ def test_template_is_no_larger_than_contributors_read() -> None:
     }
     assert bounds.keys() == counted.keys()
     assert {what: count for what, count in counted.items() if count > int(bounds[what])} == {}
+
+
+def logged(text: str) -> Iterator[str]:
+    """Yield the first words that are fixed of each warning, and of what is worse, in code."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and re.fullmatch(LOGGING, ast.unparse(node.func)):
+            texts = [it.value for it in node.args if isinstance(it, ast.Constant)]
+            for message in (it for it in texts if isinstance(it, str)):
+                parts = (part.strip() for part in re.split(r"%[.\d]*\w|[:;,(]", message))
+                yield next(part for part in parts if " " in part)
+
+
+@pytest.mark.parametrize("answers", [*pairwise(), largest()], ids=command)
+def test_runbook_explains_what_the_service_logs(answers: Answers) -> None:
+    """Whatever the service's own code warns of has a row in its README (U1, H3)."""
+    files = {path: content.decode() for path, (_, content) in render(answers).items()}
+    rows = re.findall(r"(?m)^\| .*?`[^|]+", section(files["README.md"], "Start-up"))
+
+    messages = {
+        message
+        for path, text in files.items()
+        if path.endswith(".py") and "tests/" not in path
+        for message in logged(text)
+    }
+    assert "is down at" in messages
+    assert [message for message in messages if message not in " ".join(rows)] == []
 
 
 def test_readme_names_tests_that_exist() -> None:

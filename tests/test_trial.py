@@ -1,5 +1,6 @@
 """A newcomer follows the READMEs on a clean machine, from their first command to an image."""
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,11 +113,14 @@ def test_service_answers_as_documented(shell: Shell, readme: str) -> None:
 
     shell(f"{add} --no-input", **variables)
     health, check = [shell(command) for command in commands(section(readme, "Health"))]
-    me = shell(*commands(section(readme, "API")))
+    api = section(readme, "API")
+    answers = shell(*commands(api))
 
     assert health.startswith('{"status": "ok", "dependencies": {"database": {"status": "ok"')
     assert check.splitlines()[0].split() == ["DEPENDENCY", "STATE", "ADDRESS", "REASON"]
-    assert '"somebody"' in me
+    assert '"somebody"' in answers
+    (errors,) = re.findall(r'(?m)^    {"type".+"status": (422, "errors": .+)$', api)
+    assert errors in answers
 
 
 def test_an_image_is_built_of_what_was_changed(demo: str, readme: str, tmp_path: Path) -> None:
