@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
+
 from tools import variables
+from tools.render import Answers, command, largest, pairwise, render
 
 
 def test_documents_carry_what_settings_declares() -> None:
@@ -33,3 +36,28 @@ def test_each_variable_is_declared_with_a_sentence() -> None:
         AWS_STORAGE_BUCKET_NAME
     """
     assert set(fixed.split()) <= set(declared)
+
+
+@pytest.mark.parametrize("answers", [*pairwise(), largest()], ids=command)
+def test_whatever_runs_a_service_sets_what_it_requires(answers: Answers) -> None:
+    """`make check`, Compose and Kubernetes know each variable without a default (S3, D4, D6)."""
+    files = {
+        path: content.decode()
+        for path, (_, content) in render({**answers, "use_kubernetes": True}).items()
+    }
+    required = re.findall(r"(?m)^\| `(\w+)` \| .+ \| \*\*required\*\* \|$", files["README.md"])
+
+    manifests = "".join(files[path] for path in files if path.startswith("deploy/kubernetes/"))
+    places = {
+        r"(?m)^(PRODUCTION := .*|\t){}=": files["Makefile"],
+        r"(?m)^ +{}(_FILE)?: ": files["compose.yaml"],
+        r"(?m)^( +- )?{}(_FILE)?=": manifests,
+    }
+    missing = [
+        (name, place)
+        for name in required
+        for place, text in places.items()
+        if not re.search(place.format(name), text)
+    ]
+    assert "DATABASE_URL" in required
+    assert missing == []
