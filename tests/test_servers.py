@@ -48,7 +48,7 @@ STARTS = [*((each, True) for each in [DEFAULT, *OTHERS]), *((each, False) for ea
 TIMEOUT = 3
 # What tells of a request that hangs, in the log and in the table for the night.
 HANGS = {
-    "gunicorn": "A request hangs",
+    "gunicorn": "A request hangs for over",
     "uvicorn": "WORKER TIMEOUT",
     "uwsgi": "HARAKIRI ON WORKER",
 }
