@@ -137,7 +137,7 @@ def configuration(level: str, *, readable: bool = False) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     renderers: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
         if readable
         else [
             # Values of variables may be secret.
