@@ -184,6 +184,41 @@ def test_compose_hands_on_what_readme_says_to_set() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_each_image_says_its_version(name: str, tmp_path: Path) -> None:
+    """What git says of the version is built in, by Compose as by Docker alone (D4, H7)."""
+    write(SERVICES[name], tmp_path)
+    services = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"].values()
+    (known,) = re.findall(r"(?m)^ARG (SOURCE=.+)$", (tmp_path / "Dockerfile").read_text())
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "docker").write_text("#!/bin/sh\nenv\n")
+    (programs / "docker").chmod(0o755)
+    identity = ("-c", "user.name=Team", "-c", "user.email=team@example.com")
+    for command in (["init"], [*identity, "commit", "--allow-empty", "-m", "First"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(["git", "tag", "v1.2.3"], cwd=tmp_path, check=True)
+
+    told = [service["build"]["args"] for service in services if "build" in service]
+    printed = [
+        subprocess.run(
+            ["make", target, "SOURCE=here", "BUILD=this"],
+            cwd=tmp_path,
+            env={"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+        ).stdout
+        for target in ("image", "publish", "up", "up-tls")
+    ]
+
+    assert told
+    assert all(args == sorted(re.findall(r"(\w+)=", known)) for args in told)
+    for output in printed:
+        assert re.search(r"(?m)^VERSION=v1\.2\.3(-dirty)?$", output)
+        assert re.search(r"(?m)^COMMIT=[0-9a-f]{40}$", output)
+        assert {"SOURCE=here", "BUILD=this"} <= set(output.splitlines())
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_logs_of_no_container_fill_the_disk(name: str) -> None:
     """Each container has a log that rotates, the proxy with TLS included (D4)."""
     files = render(SERVICES[name])
