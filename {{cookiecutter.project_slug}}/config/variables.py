@@ -22,6 +22,7 @@ PLACEHOLDER = "change-me"
 BOOLEANS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(
     ("false", "off", "no", "0"), False
 )
+ESCAPE = "needs # ? / [ ] in the user name or password written as %23 %3F %2F %5B %5D"
 
 # Raises ValueError, which says what is wrong with a value.
 type Check = Callable[[str], object]
@@ -199,13 +200,14 @@ class Variables:
         return self._read(name, help, parse, None, example, development=secrets.token_urlsafe(50))
 
     def secret_keys(self, name: str, help: str, *, default: list[str]) -> list[str]:
-        """Return former keys for signing, of which none may have a comma."""
+        """Return former keys for signing; in production each must be long and varied."""
 
         def parse(value: str) -> list[str]:
-            for key in split(value):
-                if not self.debug:
+            keys = split(value)
+            if not self.debug:
+                for key in keys:
                     check_key(key)
-            return split(value)
+            return keys
 
         return self._read(name, help, parse, default)
 
@@ -263,13 +265,17 @@ def show(value: object) -> str:
 
 def check_url(value: str, schemes: set[str]) -> None:
     """Raise ValueError, with what to do, unless the value is the URL of a host."""
-    url = urlsplit(value)
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        # Its message holds the host, or what of a password was taken for one.
+        raise ValueError(ESCAPE) from None
     if url.scheme not in schemes:
         prefixes = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
         raise ValueError(f"does not begin with {prefixes}")
     # An unescaped # ? or / in a password ends the host part of a URL before its "@".
     if ("@" in value and "@" not in url.netloc) or "#" in value:
-        raise ValueError("needs # ? / in the user name or password written as %23 %3F %2F")
+        raise ValueError(ESCAPE)
     try:
         port = url.port
     except ValueError:
@@ -281,10 +287,12 @@ def check_url(value: str, schemes: set[str]) -> None:
 
 
 def check_key(value: str) -> None:
-    """Raise ValueError unless the value is long and varied enough to sign with."""
+    """Raise ValueError unless the value is a key, long and varied enough to sign with."""
     # No shell reads the files that Docker takes variables from.
     if re.fullmatch(r"\$\(.*\)|`.*`", value):
         raise ValueError("is a command that prints a key, not what it prints")
+    if "," in value:
+        raise ValueError("has a comma, which separates former keys once this is one")
     if len(value) < 50 or len(set(value)) < 10:
         raise ValueError("has fewer than 50 characters, or fewer than 10 different ones")
 

@@ -179,15 +179,25 @@ def test_weak_secret_keys_are_refused(variables: Make, key: str) -> None:
     assert set(env.problems) == {"A_KEY", "FORMER_KEYS"}
 
 
-def test_a_secret_key_may_have_a_comma(variables: Make) -> None:
+def test_a_secret_key_is_one_that_can_become_a_former_one(variables: Make) -> None:
     env = variables(A_KEY=f"{KEY},{KEY}", FORMER_KEYS=f"{KEY}a, {KEY}b")
 
-    key = env.secret_key("A_KEY", "Signs.", example="")
+    env.secret_key("A_KEY", "Signs.", example="")
     former = env.secret_keys("FORMER_KEYS", "Signed.", default=[])
 
-    assert key == f"{KEY},{KEY}"
     assert former == [f"{KEY}a", f"{KEY}b"]
-    assert not env.problems
+    assert set(env.problems) == {"A_KEY"}
+    assert "has a comma" in env.problems["A_KEY"]
+
+
+@pytest.mark.parametrize("password", ["[s3cret]", "s3cret[", "s3cret\N{ACCOUNT OF}"])
+def test_no_part_of_a_password_is_shown(variables: Make, password: str) -> None:
+    env = variables(AN_ADDRESS=f"https://me:{password}@example.com")
+
+    env.url("AN_ADDRESS", "Where.", schemes={"https"}, example="")
+
+    assert "s3cret" not in env.problems["AN_ADDRESS"]
+    assert "%5B" in env.problems["AN_ADDRESS"]
 
 
 def test_no_example_of_a_secret_is_accepted(variables: Make) -> None:
