@@ -213,7 +213,7 @@ def logged(text: str) -> Iterator[str]:
             texts = [it.value for it in node.args if isinstance(it, ast.Constant)]
             for message in (it for it in texts if isinstance(it, str)):
                 parts = (part.strip() for part in re.split(r"%[.\d]*\w|[:;,(]", message))
-                yield next(part for part in parts if " " in part)
+                yield next((part for part in parts if " " in part), message)
 
 
 @pytest.mark.parametrize("answers", [*pairwise(), largest()], ids=command)

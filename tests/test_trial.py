@@ -30,10 +30,10 @@ SERVICE = "build/demo/example_service"
 
 
 @pytest.fixture(scope="module")
-def machine(template: Path) -> Iterator[str]:
+def computer(template: Path) -> Iterator[str]:
     """Run a container with a fresh copy of the template, and nothing that it could use unsaid."""
     require_docker()
-    tag = unique("machine")
+    tag = unique("computer")
     docker("build", "--quiet", f"--tag={tag}", "--file=-", str(template), input=MACHINE)
     try:
         with container(tag, "sleep", "infinity", options=("--init",)) as name:
@@ -43,18 +43,18 @@ def machine(template: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def demo(machine: str) -> Iterator[str]:
+def demo(computer: str) -> Iterator[str]:
     """Run the first command of the template's README until it serves, and end it by Ctrl-C."""
     first, *_ = commands((ROOT / "README.md").read_text())
     assert first == "make demo"
     script = f"echo $$ > ../demo.pid; exec {first} > ../demo.log 2>&1"
-    docker("exec", "--detach", machine, "setsid", "sh", "-c", script)
+    docker("exec", "--detach", computer, "setsid", "sh", "-c", script)
 
     def said() -> str:
-        return run("exec", machine, "cat", "../demo.log").stdout
+        return run("exec", computer, "cat", "../demo.log").stdout
 
     def runs() -> bool:
-        return run("exec", machine, "sh", "-c", "kill -0 $(cat ../demo.pid)").returncode == 0
+        return run("exec", computer, "sh", "-c", "kill -0 $(cat ../demo.pid)").returncode == 0
 
     def serves() -> bool:
         if "Serving at http://127.0.0.1:8000" in said():
@@ -62,10 +62,10 @@ def demo(machine: str) -> Iterator[str]:
         assert runs(), said()
         return False
 
-    until(lambda: run("exec", machine, "test", "-s", "../demo.pid").returncode == 0, 30, "a shell")
+    until(lambda: run("exec", computer, "test", "-s", "../demo.pid").returncode == 0, 30, "a shell")
     until(serves, 600, "the demo")
-    yield machine
-    docker("exec", machine, "sh", "-c", "kill -INT -$(cat ../demo.pid)")
+    yield computer
+    docker("exec", computer, "sh", "-c", "kill -INT -$(cat ../demo.pid)")
     until(lambda: not runs(), 30, "the end of the demo")
 
 
@@ -89,14 +89,20 @@ def readme(shell: Shell) -> str:
     return shell("cat README.md")
 
 
-def test_a_model_is_changed_as_documented(shell: Shell, readme: str) -> None:
-    """A new field gets its migration, and all checks pass (U1, T14)."""
-    migrate, check, _ = commands(section(readme, "Development"))
+@pytest.fixture(scope="module")
+def migrated(shell: Shell, readme: str) -> str:
+    """Add a field to a model, and return what the documented command says to that."""
+    migrate, *_ = commands(section(readme, "Development"))
     title = "    title = models.CharField("
     field = "    done = models.BooleanField(default=False)"
-
     shell(f"sed -i 's/^{title}/{field}\\n&/' apps/notes/models.py")
-    migrated = shell(migrate)
+    return shell(migrate)
+
+
+def test_a_model_is_changed_as_documented(shell: Shell, readme: str, migrated: str) -> None:
+    """A new field gets its migration, and all checks pass (U1, T14)."""
+    _, check, _ = commands(section(readme, "Development"))
+
     checked = shell(check)
 
     assert "Add field done to note" in migrated
@@ -123,6 +129,7 @@ def test_service_answers_as_documented(shell: Shell, readme: str) -> None:
     assert errors in answers
 
 
+@pytest.mark.usefixtures("migrated")
 def test_an_image_is_built_of_what_was_changed(demo: str, readme: str, tmp_path: Path) -> None:
     """The folder of a service that was worked on makes an image that holds the work (U1, D1)."""
     build, *_ = commands(section(readme, "Deployment"))

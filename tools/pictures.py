@@ -1,5 +1,6 @@
 """``make pictures`` takes the pictures of README of a running service, with Chromium."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -84,7 +85,7 @@ def take_dashboard(page: Page, dashboard: dict[str, Any], folder: Path) -> None:
             *('--define:process.env.NODE_ENV="production"', f"--outfile={bundle}"),
             *(f"--loader:.{kind}=dataurl" for kind in ("svg", "ttf", "woff2")),
         ],
-        env={"NODE_PATH": str(PACKAGES)},
+        env={**os.environ, "NODE_PATH": str(PACKAGES)},
         check=True,
     )
     page.set_viewport_size(DASHBOARD)
@@ -107,6 +108,7 @@ def main() -> None:
         running(Redis) as redis,
         website() as billing,
         sync_playwright() as playwright,
+        ExitStack() as stack,
     ):
         folder = Path(name)
         project = Project({}, folder)
@@ -125,6 +127,7 @@ def main() -> None:
                 for shown, (path, part) in PAGES.items():
                     take_page(page, shown, f"http://127.0.0.1:{server.port}{path}", part)
             prometheus = Prometheus(folder, server.port)
+            stack.callback(prometheus.stop)
             with clients(server, bearer):
                 until(lambda: prometheus.ask("query", query="dependency_up"), 60, "a first answer")
                 begin = time.time()
@@ -136,7 +139,6 @@ def main() -> None:
                     time.sleep(SPAN * 0.05)
                 time.sleep(SPAN * 0.25)
                 dashboard = observe(prometheus, project, begin)
-            prometheus.stop()
         take_dashboard(page, dashboard, folder)
         browser.close()
     for path in sorted(PICTURES.glob("*.png")):
