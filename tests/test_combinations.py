@@ -245,7 +245,9 @@ class TestTests:
         (tmp_path / "sitecustomize.py").write_text(f"import sys\n\nsys.modules.update({missing})\n")
         # Nor has it the plugins of the template's own tests.
         plugins = ["-p", "pytest_env.plugin", "-p", "pytest_django.plugin"]
-        command = ["pytest", "-q", *plugins, "-p", "no:cacheprovider"]
+        # Two that end at once would clear away the same folders, and complain of each other.
+        folder = f"--basetemp={tmp_path / 'temporary'}"
+        command = ["pytest", "-q", *plugins, "-p", "no:cacheprovider", folder]
         alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "true", "PYTHONPATH": str(tmp_path)}
         assert service.run(*command, **alone) == ""
 
