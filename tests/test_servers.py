@@ -8,7 +8,7 @@ import socket
 import statistics
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -565,6 +565,13 @@ def timed(server: Server, path: str) -> float:
     return float(answer.elapsed.total_seconds())
 
 
+def begun(server: Server, clients: ThreadPoolExecutor, seconds: int) -> Future[Any]:
+    """Return the answer to come of a request that takes a while and runs already."""
+    slow = clients.submit(server.get, f"/trial/slow?seconds={seconds}")
+    until(lambda: "SLOW REQUEST BEGINS" in server.output, 20, "the slow request")
+    return slow
+
+
 class TestEnd:
     """How a service ends, and what happens to a worker that does."""
 
@@ -577,14 +584,49 @@ class TestEnd:
             projects(server=name).serve(variables) as server,
             ThreadPoolExecutor(1) as clients,
         ):
-            slow = clients.submit(server.get, "/trial/slow?seconds=3")
-            until(lambda: "SLOW REQUEST BEGINS" in server.output, 20, "the slow request")
+            slow = begun(server, clients, 3)
             server.send(signal.SIGTERM)
             answer = slow.result()
             status = server.wait(20)
 
         assert (answer.status_code, answer.text) == (200, "slept")
         assert status == 0
+        assert "Traceback" not in server.output
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_uwsgi_finishes_requests_when_all_its_processes_are_told(
+        self, number: int, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """Ctrl+C, or a manager that signals a whole group, loses no request (H9)."""
+        with (
+            projects(server="uwsgi").serve(variables) as server,
+            ThreadPoolExecutor(1) as clients,
+        ):
+            slow = begun(server, clients, 3)
+            os.killpg(server.pid, number)
+            answer = slow.result()
+            status = server.wait(20)
+
+        assert (answer.status_code, answer.text) == (200, "slept")
+        assert status == 0
+        assert "Traceback" not in server.output
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", MANAGED)
+    def test_sigterm_does_not_wait_for_ever(
+        self, name: str, projects: Projects, variables: dict[str, str]
+    ) -> None:
+        """A request that does not end keeps a service no longer than Compose waits for it (H9)."""
+        with (
+            projects(server=name).serve(variables) as server,
+            ThreadPoolExecutor(1) as clients,
+        ):
+            slow = begun(server, clients, 60)
+            server.send(signal.SIGTERM)
+            server.wait(30)
+
+        assert isinstance(slow.exception(), requests.ConnectionError)
         assert "Traceback" not in server.output
 
     @pytest.mark.parametrize("name", WITH_WORKERS)
