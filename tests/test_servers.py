@@ -7,7 +7,7 @@ import signal
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
@@ -572,6 +572,19 @@ def begun(server: Server, clients: ThreadPoolExecutor, seconds: int) -> Future[A
     return slow
 
 
+def drain(server: Server, tell: Callable[[], None]) -> None:
+    """Check that a request of three seconds survives what ends the service, with success."""
+    with ThreadPoolExecutor(1) as clients:
+        slow = begun(server, clients, 3)
+        tell()
+        answer = slow.result()
+        status = server.wait(20)
+
+    assert (answer.status_code, answer.text) == (200, "slept")
+    assert status == 0
+    assert "Traceback" not in server.output
+
+
 class TestEnd:
     """How a service ends, and what happens to a worker that does."""
 
@@ -580,18 +593,8 @@ class TestEnd:
         self, name: str, projects: Projects, variables: dict[str, str]
     ) -> None:
         """A request of three seconds survives SIGTERM, and the status tells success (H9)."""
-        with (
-            projects(server=name).serve(variables) as server,
-            ThreadPoolExecutor(1) as clients,
-        ):
-            slow = begun(server, clients, 3)
-            server.send(signal.SIGTERM)
-            answer = slow.result()
-            status = server.wait(20)
-
-        assert (answer.status_code, answer.text) == (200, "slept")
-        assert status == 0
-        assert "Traceback" not in server.output
+        with projects(server=name).serve(variables) as server:
+            drain(server, lambda: server.send(signal.SIGTERM))
 
     @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -599,18 +602,8 @@ class TestEnd:
         self, number: int, projects: Projects, variables: dict[str, str]
     ) -> None:
         """Ctrl+C, or a manager that signals a whole group, loses no request (H9)."""
-        with (
-            projects(server="uwsgi").serve(variables) as server,
-            ThreadPoolExecutor(1) as clients,
-        ):
-            slow = begun(server, clients, 3)
-            os.killpg(server.pid, number)
-            answer = slow.result()
-            status = server.wait(20)
-
-        assert (answer.status_code, answer.text) == (200, "slept")
-        assert status == 0
-        assert "Traceback" not in server.output
+        with projects(server="uwsgi").serve(variables) as server:
+            drain(server, lambda: os.killpg(server.pid, number))
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", MANAGED)
