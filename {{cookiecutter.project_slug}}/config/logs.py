@@ -85,8 +85,6 @@ PROCESSORS: list[Any] = [
     tidy,
     structlog.processors.StackInfoRenderer(),
 ]
-
-
 encode = json.JSONEncoder(default=str).encode
 
 
